@@ -1,0 +1,72 @@
+"""Practice Admin: a small practice-management site on Flask-Admin, a host for the plugin."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from ensora_plugin import configure_sqlite
+
+from . import display, pages, security, signin
+from .models import db
+
+DATA = Path(__file__).parents[2] / "var"
+
+
+def create_app(config: dict[str, Any] | None = None) -> Flask:
+    """Return the site; `config` overrides what the environment says.
+
+    Environment: DATABASE_URL (else SQLite in the folder `var`), SECRET_KEY (else one that is made
+    once and kept in `var`). Others add cards to `app.extensions["host_menu"]`: `pages.MenuEntry`.
+    """
+    app = Flask(__name__, template_folder="templates", static_folder="static")
+    app.config.from_mapping(
+        SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL"),
+        SQLALCHEMY_ENGINE_OPTIONS={"hide_parameters": True},
+        SECRET_KEY=os.environ.get("SECRET_KEY"),
+        SESSION_COOKIE_NAME="practice_admin",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        MAX_CONTENT_LENGTH=2 * 1024 * 1024,
+    )
+    app.config.update(config or {})
+    if not app.config["SQLALCHEMY_DATABASE_URI"]:
+        DATA.mkdir(exist_ok=True)
+        app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{DATA / 'host.db'}"
+    app.config["SECRET_KEY"] = app.config["SECRET_KEY"] or _kept_secret(DATA / "host.secret")
+    app.jinja_env.undefined = StrictUndefined
+    db.init_app(app)
+    configure_engine(app)
+    security.init_app(app)
+    signin.init_app(app)
+    display.init_app(app)
+    pages.init_app(app)
+    return app
+
+
+def configure_engine(app: Flask) -> None:
+    """Make SQLite fit for several processes that write; the plugin exports how."""
+    with app.app_context():
+        configure_sqlite(db.engine)
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the key that signs sessions, made by whichever process comes first."""
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        # Written whole under another name, then linked: a second process never reads half a key.
+        draft = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text()

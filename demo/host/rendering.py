@@ -1,0 +1,112 @@
+"""The two verbs by which a session note renders an appointment or lets go of it.
+
+Both flush and never commit: whoever calls them decides what belongs into one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from .clock import stored
+from .models import Appointment, AppointmentSignature
+from .rules import RENDERED, SCHEDULED, Refusal, locks, validate
+
+if TYPE_CHECKING:
+    from ensora_plugin.host import NoteView, Signature
+
+
+class Outcome(NamedTuple):
+    """What a verb did: the note is stored (or taken out); it is rendered now; why not."""
+
+    stored: bool
+    rendered: bool
+    refusals: Sequence[Refusal] = ()
+
+
+def render(session: Session, appointment: Appointment, note: NoteView, *, now: datetime) -> Outcome:
+    """Write the note into the appointment, then render it if it validates.
+
+    A locked appointment is not touched. A version that is there already is not written again; a
+    later one that no longer validates takes the rendering back: only what validates may be billed.
+    """
+    if refusals := locks(appointment):
+        return Outcome(False, appointment.status == RENDERED, refusals)
+    if not _holds(appointment, note):
+        _store(appointment, note)
+    elif appointment.status == RENDERED:
+        return Outcome(True, True)
+    refusals = complete(session, appointment, now=now)
+    if refusals and appointment.status == RENDERED:
+        reopen(session, appointment)
+    return Outcome(True, not refusals, refusals)
+
+
+def withdraw(session: Session, appointment: Appointment, note: NoteView) -> Outcome:
+    """Take the note's text and signatures out and the rendering back, unless it is locked.
+
+    Where another note, or none, stands in the appointment there is nothing to take out.
+    """
+    if refusals := locks(appointment):
+        return Outcome(False, appointment.status == RENDERED, refusals)
+    window = appointment.signature
+    if window is not None and window.source == note.vendor_id:
+        appointment.results_notes = appointment.render_location = ""
+        appointment.signature = None
+        reopen(session, appointment)
+    return Outcome(True, appointment.status == RENDERED)
+
+
+def complete(session: Session, appointment: Appointment, *, now: datetime) -> list[Refusal]:
+    """Set the appointment rendered if it validates; return the refusals."""
+    # The rules ask the database only about other appointments, so one flush at the end will do.
+    with session.no_autoflush:
+        refusals = validate(session, appointment, now=now)
+    if not refusals and appointment.status != RENDERED:
+        appointment.status = RENDERED
+        appointment.rendered_at = stored(now)
+    session.flush()
+    return refusals
+
+
+def reopen(session: Session, appointment: Appointment) -> None:
+    """Take a rendering back; any other status stays."""
+    if appointment.status == RENDERED:
+        appointment.status = SCHEDULED
+        appointment.rendered_at = None
+    session.flush()
+
+
+def _holds(appointment: Appointment, note: NoteView) -> bool:
+    window = appointment.signature
+    return window is not None and (window.source, window.source_version) == (
+        note.vendor_id,
+        note.version,
+    )
+
+
+def _store(appointment: Appointment, note: NoteView) -> None:
+    """Write Results Notes and the nine facts; the one location serves all three."""
+    window = appointment.signature or AppointmentSignature()
+    appointment.signature = window
+    appointment.results_notes = note.text
+    appointment.render_location = note.location
+    window.source, window.source_version = note.vendor_id, note.version
+    window.guardian_name, window.relationship_to_client = note.guardian_name, note.relationship
+    window.session_date, window.session_start, window.session_end = (
+        note.session_date,
+        note.start,
+        note.end,
+    )
+    window.guardian_location = window.therapist_location = note.location
+    _sign(window, "guardian", note.guardian_signature)
+    _sign(window, "therapist", note.therapist_signature)
+
+
+def _sign(window: AppointmentSignature, who: str, signature: Signature | None) -> None:
+    setattr(window, f"{who}_signature", signature.png if signature else None)
+    setattr(window, f"{who}_blank", signature.blank if signature else False)
+    setattr(window, f"{who}_signed_at", stored(signature.signed_at) if signature else None)

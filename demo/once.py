@@ -1,0 +1,99 @@
+"""The main job once, without a browser: connect, pull, map, render, and say what came of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from flask import Flask
+
+from ensora_plugin import Ensora, EnsoraError
+from ensora_plugin.cli import overview_table
+from ensora_plugin.connecting import activate, activated, connect
+from ensora_plugin.host import adapter_faults
+from ensora_plugin.migrating import upgrade
+from ensora_plugin.models import RunCount
+from ensora_plugin.overview import overview
+from ensora_plugin.plugin import State, state_of
+from ensora_plugin.sync import STEPS, claim, create_run, perform
+
+from .emulator import emulator
+from .host import create_app
+from .host.adapter import DemoHost
+from .made import make_world
+from .settings import write_settings_file
+
+#: Account -> the vendor's administrator who connects it.
+ACCOUNTS = {
+    "bright-steps": "admin@brightsteps.example",
+    "harbor-kids": "admin@harborkids.example",
+}
+PASSWORD = "admin-demo"
+BY = "make demo"
+
+
+def run_once(folder: Path, *, notes: int, vendor_port: int = 0) -> int:
+    """Run the main job over the world in `folder`; print a table an account; return the exit status."""
+    try:
+        app = create_app(write_settings_file(folder))
+        print(make_world(folder, app, notes=notes))
+        with emulator(folder, vendor_port) as address:
+            app = create_app(write_settings_file(folder, ENSORA_VENDOR_URL=address))
+            Ensora(app, DemoHost())
+            with app.app_context():
+                _work(app)
+    except (EnsoraError, RuntimeError, ValueError) as error:
+        print(f"make demo failed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _work(app: Flask) -> None:
+    state = state_of(app)
+    upgrade(state.engine)
+    for account, username in ACCOUNTS.items():
+        faults = adapter_faults(state.host, state.session, account)
+        if faults:
+            raise RuntimeError("The host adapter is wrong:\n- " + "\n- ".join(faults))
+        activate(state.session, account, by=BY)
+        if activated(state.session, account).state != "connected":
+            with state.vendor() as vendor:
+                connect(
+                    state.session,
+                    account,
+                    vendor,
+                    state.sealer,
+                    username=username,
+                    password=PASSWORD,
+                    by=BY,
+                )
+        _run(state, account)
+
+
+def _run(state: State, account: str) -> None:
+    """Do each step as a run of its own, so that its seconds can be told."""
+    session = state.session
+    account_id = activated(session, account).id
+    seconds, changes = [], 0
+    for step in STEPS:
+        start = time.perf_counter()
+        run_id = create_run(session, account_id, cause="command", by=BY, steps=(step,))
+        claimed = claim(session, run_id, state.settings.lease_seconds)
+        if claimed is None:
+            raise RuntimeError(f"Another worker took the run of {account}.")
+        perform(state.services(), claimed)
+        seconds.append(f"{step} {time.perf_counter() - start:.1f} s")
+        changes += _changes(session, run_id)
+    print(f"\n{account}: {', '.join(seconds)}")
+    print("\n".join(overview_table(overview(session, account_id))))
+    print("Nothing changed." if changes == 0 else f"{changes} changes.")
+
+
+def _changes(session, run_id: int) -> int:
+    rows = session.query(RunCount).filter_by(run_id=run_id)
+    return sum(
+        getattr(row, name)
+        for row in rows
+        for name in ("new", "changed", "set_aside", "mapped", "rendered", "refused")
+    )

@@ -1,0 +1,35 @@
+"""Synchronizes Ensora Data Collection with a practice-management admin site."""
+
+from . import signals
+from .config import Settings
+from .database import configure_sqlite
+from .errors import EnsoraError
+from .host import (
+    ALL,
+    PERMISSIONS,
+    Actor,
+    HostAdapter,
+    NoteView,
+    Refusal,
+    Rendering,
+    Signature,
+)
+from .migrating import include_name
+from .plugin import Ensora
+
+__all__ = [
+    "ALL",
+    "PERMISSIONS",
+    "Actor",
+    "Ensora",
+    "EnsoraError",
+    "HostAdapter",
+    "NoteView",
+    "Refusal",
+    "Rendering",
+    "Settings",
+    "Signature",
+    "configure_sqlite",
+    "include_name",
+    "signals",
+]

@@ -1,0 +1,299 @@
+"""`flask ensora ...`: the same use cases as the window's, for a terminal and for scripts."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy import select
+
+from .connecting import activate, activated, connect, find_connection
+from .errors import EnsoraError, WrongAdapter
+from .host import adapter_faults
+from .kinds import KINDS
+from .migrating import require_migrated, upgrade
+from .models import Connection, Run, RunCount
+from .overview import KindOverview, overview
+from .sync import claim, create_run, perform
+
+if TYPE_CHECKING:
+    from .plugin import State
+
+#: How the history names a person at the command line.
+OPERATOR = "command line"
+
+ensora_cli = AppGroup("ensora", help="Synchronization with Ensora Data Collection.")
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+
+
+def _state() -> State:
+    from .plugin import state_of  # the wiring imports this module
+
+    return state_of(current_app)
+
+
+def _tell(as_json: bool, data: dict[str, Any], *lines: str) -> None:
+    """Print one JSON document, or lines for people."""
+    if as_json:
+        click.echo(msgspec.json.encode(data).decode())
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def _command(*, migrated: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Say errors in words and end with 1; look first whether the database is migrated."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> None:
+            try:
+                if migrated:
+                    require_migrated(_state().engine)
+                function(*args, **kwargs)
+            except EnsoraError as error:
+                if kwargs.get("as_json"):
+                    _tell(True, {"error": error.code, "message": str(error)})
+                    sys.exit(1)
+                raise click.ClickException(str(error)) from None
+
+        return wrapped
+
+    return decorate
+
+
+@ensora_cli.command("upgrade")
+@_json_option
+@_command(migrated=False)
+def upgrade_command(as_json: bool) -> None:
+    """Bring the plugin's tables to this version."""
+    changed = upgrade(_state().engine)
+    text = "The plugin's tables were brought up to date." if changed else "Nothing to do."
+    _tell(as_json, {"changed": changed}, text)
+
+
+@ensora_cli.command("make-key")
+def make_key_command() -> None:
+    """Print a new key for ENSORA_KEYS; put it before the ones that are there."""
+    identity = f"k{os.urandom(3).hex()}"
+    click.echo(f"{identity}:{base64.b64encode(os.urandom(32)).decode()}")
+
+
+@ensora_cli.command("activate")
+@click.argument("account")
+@_json_option
+@_command()
+def activate_command(account: str, as_json: bool) -> None:
+    """Give ACCOUNT the Synchronization feature."""
+    changed = activate(_state().session, account, by=OPERATOR)
+    text = f"Synchronization is activated for {account}." if changed else "It was active already."
+    _tell(as_json, {"account": account, "changed": changed}, text)
+
+
+@ensora_cli.command("connect")
+@click.argument("account")
+@click.option("--username", required=True, help="An Admin of Ensora Data Collection.")
+@_json_option
+@_command()
+def connect_command(account: str, username: str, as_json: bool) -> None:
+    """Connect ACCOUNT; the password is read from standard input and not kept."""
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    state = _state()
+    with state.vendor() as vendor:
+        connection = connect(
+            state.session,
+            account,
+            vendor,
+            state.sealer,
+            username=username,
+            password=password,
+            by=OPERATOR,
+        )
+    data = {"account": account, "organization": connection.organization_id}
+    _tell(as_json, data, f"{account} is connected to {connection.organization_name}.")
+
+
+def _run(account: str, step: str, as_json: bool) -> None:
+    """Do one step of a run for an account, now, in this process."""
+    state = _state()
+    session = state.session
+    account_id = activated(session, account).id
+    run_id = create_run(session, account_id, cause="command", by=OPERATOR, steps=(step,))
+    claimed = claim(session, run_id, state.settings.lease_seconds)
+    if claimed is None:
+        _tell(as_json, {"run": run_id, "taken": True}, "A worker was quicker and does this run.")
+        return
+    perform(state.services(), claimed)
+    run = session.get_one(Run, run_id)
+    counts = session.scalars(select(RunCount).where(RunCount.run_id == run_id)).all()
+    seconds = (
+        (run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else 0
+    )
+    data = {
+        "run": run_id,
+        "seconds": seconds,
+        "kinds": {row.kind: _numbers(row, step) for row in counts},
+    }
+    _tell(as_json, data, *_run_lines(data, step))
+
+
+_NUMBERS = {
+    "pull": ("fetched", "new", "changed", "unchanged", "set_aside"),
+    "automap": ("mapped", "ambiguous"),
+    "render": ("rendered", "refused"),
+}
+
+
+def _numbers(row: RunCount, step: str) -> dict[str, int]:
+    return {name: getattr(row, name) for name in _NUMBERS[step]}
+
+
+def _run_lines(data: dict[str, Any], step: str) -> list[str]:
+    lines = []
+    for kind in KINDS:
+        numbers = data["kinds"].get(kind.name)
+        if numbers is not None:
+            told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in numbers.items())
+            lines.append(f"{kind.plural}: {told}.")
+    done = sum(
+        sum(numbers.get(name, 0) for name in _CHANGES[step]) for numbers in data["kinds"].values()
+    )
+    return [*lines, "Nothing changed." if done == 0 else f"Done in {data['seconds']:.1f} s."]
+
+
+_CHANGES = {
+    "pull": ("new", "changed", "set_aside"),
+    "automap": ("mapped",),
+    "render": ("rendered", "refused"),
+}
+
+
+@ensora_cli.command("pull")
+@click.argument("account")
+@_json_option
+@_command()
+def pull_command(account: str, as_json: bool) -> None:
+    """Pull sites, students, users and session notes of ACCOUNT."""
+    _run(account, "pull", as_json)
+
+
+@ensora_cli.command("automap")
+@click.argument("account")
+@_json_option
+@_command()
+def automap_command(account: str, as_json: bool) -> None:
+    """Map what was pulled for ACCOUNT."""
+    _run(account, "automap", as_json)
+
+
+@ensora_cli.command("render")
+@click.argument("account")
+@_json_option
+@_command()
+def render_command(account: str, as_json: bool) -> None:
+    """Write mapped notes of ACCOUNT into their appointments and render them."""
+    _run(account, "render", as_json)
+
+
+@ensora_cli.command("status")
+@click.argument("account", required=False)
+@_json_option
+@_command()
+def status_command(account: str | None, as_json: bool) -> None:
+    """Say where ACCOUNT stands, or every account."""
+    session = _state().session
+    if account is not None:
+        activated(session, account)
+    statement = select(Connection).order_by(Connection.account)
+    if account is not None:
+        statement = statement.where(Connection.account == account)
+    reports = [_status(session, connection) for connection in session.scalars(statement).all()]
+    lines = [line for report in reports for line in _status_lines(report)]
+    _tell(as_json, {"accounts": reports}, *(lines or ["No account is activated."]))
+
+
+def _status(session: Any, connection: Connection) -> dict[str, Any]:
+    return {
+        "account": connection.account,
+        "state": connection.state,
+        "organization": connection.organization_name,
+        "due_at": connection.due_at,
+        "failures": connection.failures,
+        "error": connection.error_text,
+        "kinds": [asdict(kind) for kind in overview(session, connection.id)],
+    }
+
+
+def _status_lines(report: dict[str, Any]) -> list[str]:
+    head = f"{report['account']}: {report['state']}"
+    if report["organization"]:
+        head += f" to {report['organization']}"
+    lines = [head]
+    if report["error"]:
+        lines.append(f"  failed {report['failures']} times in a row: {report['error']}")
+    lines += [f"  {line}" for line in overview_table([KindOverview(**k) for k in report["kinds"]])]
+    return lines
+
+
+def overview_table(kinds: list[KindOverview]) -> list[str]:
+    """Return the lines of a table: a kind each, then why the rest is not mapped or rendered."""
+    columns = ("pulled", "auto", "user", "ignored", "to_map", "rendered", "refused")
+    head = f"{'':14}" + "".join(f"{name.replace('_', ' '):>9}" for name in columns)
+    lines = [head]
+    for kind, row in zip(KINDS, kinds, strict=True):
+        numbers = "".join(
+            f"{getattr(row, name):>9}"
+            if name not in ("rendered", "refused") or kind is KINDS[-1]
+            else f"{'':9}"
+            for name in columns
+        )
+        lines.append(f"{kind.plural:14}{numbers}")
+    for kind, row in zip(KINDS, kinds, strict=True):
+        for title, reasons in (("to map", row.reasons), ("refused", row.refusals)):
+            if reasons:
+                told = ", ".join(
+                    f"{code.replace('_', ' ')} {count}"
+                    for code, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+                )
+                lines.append(f"{kind.plural}, {title}: {told}")
+    return lines
+
+
+@ensora_cli.command("check")
+@click.option("--account", help="Try the adapter with this account; default: every activated one.")
+@_json_option
+@_command()
+def check_command(account: str | None, as_json: bool) -> None:
+    """Try settings, database and host adapter, and list everything that is wrong."""
+    state = _state()
+    session = state.session
+    if account is None:
+        accounts = list(session.scalars(select(Connection.account))) or [""]
+    else:
+        accounts = [account]
+    faults = (
+        []
+        if state.sealer.ready
+        else ["ENSORA_KEYS is not set; `flask ensora make-key` prints a key."]
+    )
+    for name in accounts:
+        faults += [f for f in adapter_faults(state.host, session, name) if f not in faults]
+    if faults:
+        raise WrongAdapter("The check found:\n- " + "\n- ".join(faults))
+    _tell(as_json, {"ok": True}, "Settings, database and host adapter are fine.")
+
+
+__all__ = ["ensora_cli", "find_connection", "overview_table"]

@@ -1,0 +1,68 @@
+"""Sealed columns: AES-GCM with the key's id in front, each value bound to its account, table, row
+and column.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from .errors import Sealed
+
+_NONCE = 12
+
+
+class Sealer:
+    """Seals with the newest key and opens with any key of the ring.
+
+    A sealed value is: one byte with the length of the key's id, the id, a random 96-bit nonce, the
+    ciphertext.
+    The place (account, table, row, version, column) is authenticated, so a value moved elsewhere
+    does not open.
+    """
+
+    def __init__(self, ring: Sequence[tuple[str, bytes]]) -> None:
+        self._ciphers = {name: AESGCM(secret) for name, secret in ring}
+        self._newest = ring[0][0] if ring else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a key to seal with."""
+        return self._newest is not None
+
+    def seal(self, plain: bytes, *place: object) -> bytes:
+        """Return `plain` sealed for `place`; raises `Sealed` where no key is set."""
+        if self._newest is None:
+            raise Sealed(
+                "ENSORA_KEYS is not set: tokens and clinical text cannot be stored. "
+                "`flask ensora make-key` prints a key to set."
+            )
+        nonce = os.urandom(_NONCE)
+        name = self._newest.encode()
+        body = self._ciphers[self._newest].encrypt(nonce, plain, _bind(place))
+        return bytes([len(name)]) + name + nonce + body
+
+    def open(self, value: bytes, *place: object) -> bytes:
+        """Return what was sealed for `place`; raises `Sealed` where key or place differ."""
+        length = value[0]
+        name = value[1 : 1 + length].decode("ascii", "replace")
+        cipher = self._ciphers.get(name)
+        if cipher is None:
+            raise Sealed(
+                f"ENSORA_KEYS has no key {name!r}; put the old key back behind the new one."
+            )
+        nonce = value[1 + length : 1 + length + _NONCE]
+        try:
+            return cipher.decrypt(nonce, value[1 + length + _NONCE :], _bind(place))
+        except InvalidTag:
+            raise Sealed(
+                "A sealed value does not belong to its row, or its key was changed."
+            ) from None
+
+
+def _bind(place: Sequence[object]) -> bytes:
+    # A unit separator cannot stand in an id, so no two places give the same bytes.
+    return "\x1f".join(str(part) for part in place).encode()

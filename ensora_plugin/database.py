@@ -1,0 +1,208 @@
+"""What SQLite and PostgreSQL need said differently: transactions that write, upserts, ids as text
+and back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    Engine,
+    Select,
+    SQLColumnExpression,
+    String,
+    Table,
+    Time,
+    Uuid,
+    cast,
+    event,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import Integer
+
+AnySession = Session | scoped_session[Session]
+#: A SELECT of whatever columns.
+AnySelect = Select[*tuple[Any, ...]]
+
+#: SQLite's write-ahead log has a rare corruption fault with several processes below these versions.
+_SAFE_WAL = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+_IMMEDIATE = "ensora_immediate"
+
+
+def safe_journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> str:
+    """Return the SQLite journal mode that several processes may share: WAL where it is sound, else
+    DELETE.
+    """
+    sound = version >= _SAFE_WAL[0] or any(
+        version[:2] == fixed[:2] and version >= fixed for fixed in _SAFE_WAL[1:]
+    )
+    return "WAL" if sound else "DELETE"
+
+
+def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
+    """Make a host's SQLite engine fit for several writing processes; does nothing for another
+    database.
+
+    Foreign keys on, a busy timeout, a sound journal mode, and real transactions: `begin_write` then
+    starts with
+    BEGIN IMMEDIATE, since a transaction that reads first and writes later fails at once when
+    another one wrote.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA journal_mode = {safe_journal_mode()}")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def begin_write(session: AnySession) -> None:
+    """Start a transaction that will write. The session must hold nothing that is not committed.
+
+    SQLite takes the write lock at once; PostgreSQL gets bounds on waiting for locks and on being
+    idle.
+    """
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("begin_write needs a session without pending changes")
+    session.rollback()
+    connection = session.connection(execution_options={_IMMEDIATE: True})
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '60s'"))
+
+
+def insert_for(session: AnySession, table: Table) -> Any:
+    """Return the dialect's own INSERT for `table`, the one that knows ON CONFLICT."""
+    return _INSERTS[session.get_bind().dialect.name](table)
+
+
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def upsert(
+    session: AnySession, table: Table, rows: Sequence[dict[str, Any]], key: Sequence[str]
+) -> None:
+    """Insert `rows`, or update those whose `key` columns are there already."""
+    if rows:
+        statement = _upsert(session.get_bind().dialect.name, table, tuple(rows[0]), tuple(key))
+        session.execute(statement, rows)
+
+
+@lru_cache(maxsize=64)
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> Any:
+    # Built once: `excluded` copies every column of the table.
+    statement = _INSERTS[dialect](table)
+    changed = {name: statement.excluded[name] for name in columns if name not in key}
+    return statement.on_conflict_do_update(index_elements=list(key), set_=changed)
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Name a database error without its message, which may quote health data: class and SQLSTATE
+    only.
+    """
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
+    return f"{type(error).__name__} {state}".strip()
+
+
+class _TextOf(FunctionElement[str]):
+    """A host's UUID column as the text that Python gives it: 36 characters, with dashes."""
+
+    type = String()
+    inherit_cache = True
+    name = "ensora_text_of"
+
+
+@compiles(_TextOf, "sqlite")
+def _text_of_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    inner = compiler.process(element.clauses, **kw)
+    cuts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    return "(" + " || '-' || ".join(f"substr({inner}, {at}, {n})" for at, n in cuts) + ")"
+
+
+@compiles(_TextOf)
+def _text_of(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS VARCHAR)"
+
+
+class _UuidOf(FunctionElement[Any]):
+    """Our text as the value that a UUID column of the host holds."""
+
+    type = Uuid()
+    inherit_cache = True
+    name = "ensora_uuid_of"
+
+
+@compiles(_UuidOf, "sqlite")
+def _uuid_of_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"replace({compiler.process(element.clauses, **kw)}, '-', '')"
+
+
+@compiles(_UuidOf)
+def _uuid_of(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS UUID)"
+
+
+class _MinuteOfDay(FunctionElement[int]):
+    """A TIME column as whole minutes since midnight; seconds are dropped, as the domain says."""
+
+    type = Integer()
+    inherit_cache = True
+    name = "ensora_minute_of_day"
+
+
+@compiles(_MinuteOfDay, "sqlite")
+def _minute_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    inner = compiler.process(element.clauses, **kw)
+    return f"(substr({inner}, 1, 2) * 60 + substr({inner}, 4, 2))"
+
+
+@compiles(_MinuteOfDay)
+def _minute(element: Any, compiler: Any, **kw: Any) -> str:
+    inner = compiler.process(element.clauses, **kw)
+    return f"CAST(EXTRACT(HOUR FROM {inner}) * 60 + EXTRACT(MINUTE FROM {inner}) AS INTEGER)"
+
+
+def minute_of_day(column: ColumnElement[Any]) -> ColumnElement[int]:
+    """Return the SQL for minutes since midnight of a host's time column."""
+    if not isinstance(column.type, Time):
+        raise TypeError("start and end of an appointment must be columns of type Time")
+    return _MinuteOfDay(column)
+
+
+def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return a host's id column as text, equal to `str()` of its Python value."""
+    if isinstance(column.type, Uuid):
+        return _TextOf(column) if column.type.as_uuid else cast(column, String)
+    return column if isinstance(column.type, String) else cast(column, String)
+
+
+def as_host_id(
+    ours: SQLColumnExpression[Any], column: ColumnElement[Any]
+) -> SQLColumnExpression[Any]:
+    """Return our text id in the type of the host's `column`: a cast on the host's side would hide
+    its index.
+    """
+    if isinstance(column.type, Uuid):
+        return _UuidOf(ours) if column.type.as_uuid else ours
+    return ours if isinstance(column.type, String) else cast(ours, column.type)

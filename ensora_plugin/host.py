@@ -1,0 +1,295 @@
+"""The port to the host: what a practice-management site offers so that the plugin can work in it.
+
+The plugin knows no host model. A host writes one class with the shape of `HostAdapter`: SELECTs
+with
+agreed labels, which the plugin wraps in its own SQL, and verbs, which the plugin calls inside a
+savepoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+
+from sqlalchemy import Select
+from sqlalchemy.exc import DBAPIError
+
+from .database import AnySelect, AnySession, sqlstate
+
+
+class _All(Enum):
+    ALL = "all"
+
+    def __repr__(self) -> str:
+        return "ALL"
+
+
+#: Stands in `Actor.agencies` for a person who may see every agency of the account.
+ALL: Final = _All.ALL
+
+#: Every permission that the plugin asks for, by name.
+PERMISSIONS: Final = frozenset(
+    {"admin", "view", "map", "render", "report", "audit"}
+    | {
+        f"{verb}_{entity}"
+        for verb in ("create", "edit")
+        for entity in ("agency", "client", "staff")
+    }
+)
+
+#: The entities of the host, in the words of the host.
+Entity = Literal["agency", "client", "staff", "appointment"]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The person of the current request, as the host knows them.
+
+    `agencies` holds host ids in the host's own type, or `ALL`; `permissions` are names out of
+    `PERMISSIONS`.
+    """
+
+    id: str
+    name: str
+    agencies: frozenset[Any] | Literal[_All.ALL]
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature picture that was decoded under limits and encoded anew; safe to store and to
+    show.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    #: When the person signed, UTC; None where the vendor does not say.
+    signed_at: datetime | None
+    #: No ink found. The host's own validation decides whether it accepts a blank signature.
+    blank: bool
+    #: SHA-256 in hex of the picture as the vendor sent it, and of `png`.
+    source_sha256: str
+    stored_sha256: str
+
+
+@dataclass(frozen=True)
+class NoteView:
+    """One version of a session note, as a host writes it into an appointment.
+
+    Times are local to `time_zone`, the student's. `location` serves all three locations of the
+    signature
+    window: of the guardian's signature, of the therapist's, and of the rendering (domain: SOAP
+    fields).
+    """
+
+    vendor_id: str
+    version: int
+    template: str
+    published_at: datetime | None
+    session_date: date
+    start: time
+    end: time
+    time_zone: str
+    text: str
+    guardian_name: str
+    relationship: str
+    location: str
+    therapist_signature: Signature | None
+    guardian_signature: Signature | None
+    #: Signatures that were sent but refused, as "therapist" or "guardian" -> reason in words.
+    refused_signatures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the host did not render or take back: a code that never changes, and words."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What a verb of the host did.
+
+    `stored`: the note's text and signatures stand in the appointment now (for `withdraw`: were
+    taken out).
+    `rendered`: the appointment is rendered now. `refusals`: why not, where it is not.
+    """
+
+    stored: bool
+    rendered: bool
+    refusals: Sequence[Refusal] = ()
+
+
+@runtime_checkable
+class HostAdapter(Protocol):
+    """What a host implements. `flask ensora check` tries it against the database.
+
+    The SELECTs carry the labels named here, no ORDER BY and no LIMIT, and read nothing of the
+    request: workers
+    use them too. Ids may be integers, text or UUIDs. Each SELECT may offer `updated_at`, by which
+    the plugin
+    then reads only what changed. The verbs run in the host's session, inside a savepoint, and never
+    commit.
+    """
+
+    #: The layout that the plugin's pages extend; it has the blocks title, head and content.
+    base_template: str
+
+    def account(self) -> str:
+        """Return the customer of the current request; every query is bounded by it."""
+        ...
+
+    def actor(self) -> Actor | None:
+        """Return the person of the current request, or None where nobody is signed in."""
+        ...
+
+    def agencies(self, account: str) -> AnySelect:
+        """Return a SELECT of: id, name."""
+        ...
+
+    def clients(self, account: str) -> AnySelect:
+        """Return a SELECT of: id, first_name, last_name, date_of_birth, agency_id, active."""
+        ...
+
+    def staff(self, account: str) -> AnySelect:
+        """Return a SELECT of: id, first_name, last_name, email, active."""
+        ...
+
+    def staff_agencies(self, account: str) -> AnySelect:
+        """Return a SELECT of: staff_id, agency_id. A staff member of no agency has no row."""
+        ...
+
+    def appointments(self, account: str) -> AnySelect:
+        """Return a SELECT of: id, client_id, staff_id, agency_id, date, start, end, time_zone,
+        eligible, rendered,
+        locked.
+
+        `date`, `start` and `end` are local to `time_zone` (an IANA name). `eligible` is false for
+        an appointment
+        that is cancelled or is no service appointment; `locked` is true once nothing of it may
+        change.
+        """
+        ...
+
+    def url(
+        self,
+        kind: Entity,
+        id: Any,
+        verb: Literal["edit", "create"],
+        values: Mapping[str, str] | None = None,
+        back: str | None = None,
+    ) -> str | None:
+        """Return the address of a page of the host, or None where it has none.
+
+        "edit" opens the entity `id`; "create" opens an empty form filled in with `values`
+        (first_name, last_name, date_of_birth, email, name, agency_id) that leads to `back`, with
+        `created=<id>` added to its query, when it is saved.
+        """
+        ...
+
+    def render(self, account: str, appointment_id: Any, note: NoteView) -> Rendering:
+        """Write the note's text and signatures into the appointment and try to render it.
+
+        Text and signatures are stored also where rendering is refused. Giving the same version
+        twice changes
+        nothing. Refusals are returned, never raised.
+        """
+        ...
+
+    def withdraw(self, account: str, appointment_id: Any, note: NoteView) -> Rendering:
+        """Take the note's text and signatures out of the appointment and take its rendering back,
+        unless locked.
+        """
+        ...
+
+
+#: Method -> labels that its SELECT must offer, and the Python types of those that have to have one.
+SELECTS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
+    "agencies": {"id": (), "name": (str,)},
+    "clients": {
+        "id": (),
+        "first_name": (str,),
+        "last_name": (str,),
+        "date_of_birth": (date,),
+        "agency_id": (),
+        "active": (bool,),
+    },
+    "staff": {
+        "id": (),
+        "first_name": (str,),
+        "last_name": (str,),
+        "email": (str,),
+        "active": (bool,),
+    },
+    "staff_agencies": {"staff_id": (), "agency_id": ()},
+    "appointments": {
+        "id": (),
+        "client_id": (),
+        "staff_id": (),
+        "agency_id": (),
+        "date": (date,),
+        "start": (time,),
+        "end": (time,),
+        "time_zone": (str,),
+        "eligible": (bool,),
+        "rendered": (bool,),
+        "locked": (bool,),
+    },
+}
+
+
+def adapter_faults(host: object, session: AnySession, account: str) -> list[str]:
+    """Try an adapter against the database; return everything that is wrong with it, each with the
+    mend.
+    """
+    methods = [*SELECTS, "account", "actor", "url", "render", "withdraw"]
+    name = type(host).__name__
+    faults = [
+        f"{name}.{method}() is missing; see HostAdapter for what it returns."
+        for method in methods
+        if not callable(getattr(host, method, None))
+    ]
+    if not isinstance(getattr(host, "base_template", None), str):
+        faults.append(f"{name}.base_template is missing; name the layout of the host's pages.")
+    if faults:
+        return faults
+    for method, labels in SELECTS.items():
+        faults += [
+            f"{name}.{method}(): {fault}"
+            for fault in _select_faults(getattr(host, method)(account), labels, session)
+        ]
+    return faults
+
+
+def _select_faults(
+    statement: object, labels: Mapping[str, tuple[type, ...]], session: AnySession
+) -> list[str]:
+    if not isinstance(statement, Select):
+        return [f"returns {type(statement).__name__}; return an SQLAlchemy SELECT, not executed."]
+    faults = []
+    if statement._order_by_clauses:  # no public accessor
+        faults.append("has an ORDER BY; take it away, the plugin sorts.")
+    if statement._limit_clause is not None or statement._offset_clause is not None:
+        faults.append("has a LIMIT or OFFSET; take it away, the plugin pages.")
+    columns = statement.selected_columns
+    missing = [label for label in labels if label not in columns]
+    if missing:
+        faults.append(f"lacks the labels {', '.join(missing)}; add .label(...) to these columns.")
+        return faults
+    for label, types in labels.items():
+        found = getattr(columns[label].type, "python_type", object)
+        if types and not issubclass(found, types):
+            wanted = types[0].__name__
+            faults.append(f"{label} is of type {found.__name__}; it has to be {wanted}.")
+    try:
+        session.execute(statement.limit(1)).all()
+    except DBAPIError as error:
+        faults.append(f"does not run: {sqlstate(error)}; run it by hand to see why.")
+    session.rollback()
+    return faults

@@ -1,0 +1,444 @@
+"""The plugin's own tables: records (what the vendor said), mappings (the only precious data),
+renderings, runs.
+
+Record tables can be thrown away and pulled again. No table has a foreign key into the host's. Times
+are UTC
+without a zone; ids of the vendor and of the host are text.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+
+#: SQLite counts up by itself only in a column of type INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+TABLE_PREFIX = "ensora_"
+
+
+class Base(DeclarativeBase):
+    """Own metadata, so that the host's migrations never see these tables as theirs."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {int: Integer, bytes: LargeBinary, str: String}
+    __table__: ClassVar[Table]
+
+
+def _account() -> Mapped[int]:
+    return mapped_column(ForeignKey("ensora_connection.id"))
+
+
+class Connection(Base):
+    """An account of the host that has the feature, and its connection to the vendor where it has
+    one.
+
+    Its integer id stands for the account in every other table, since joins on integers are cheaper.
+    """
+
+    __tablename__ = "ensora_connection"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: The host's name for the customer.
+    account: Mapped[str] = mapped_column(String(64), unique=True)
+    #: "activated", "connected", or "lost": the vendor refused the token, an administrator has to
+    #: connect again.
+    state: Mapped[str] = mapped_column(String(12))
+    organization_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    organization_name: Mapped[str | None] = mapped_column(String(255))
+    #: The vendor's administrator who gave the consent, and the host's.
+    vendor_user: Mapped[str | None] = mapped_column(String(255))
+    connected_by: Mapped[str | None] = mapped_column(String(80))
+    connected_at: Mapped[datetime | None]
+    token_sealed: Mapped[bytes | None]
+    #: Own values of the account; None takes the deployment's.
+    interval_minutes: Mapped[int | None]
+    grace_minutes: Mapped[int | None]
+    #: When the next pull is due; None while not connected.
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    #: Runs that failed one after the other, and why the last one did.
+    failures: Mapped[int] = mapped_column(default=0)
+    error_code: Mapped[str | None] = mapped_column(String(40))
+    error_text: Mapped[str | None] = mapped_column(Text)
+
+
+class Feed(Base):
+    """Where the next read of one of the account's four feeds goes on; moves with the page that it
+    stands for.
+    """
+
+    __tablename__ = "ensora_feed"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    cursor: Mapped[str | None] = mapped_column(String(512))
+    moved_at: Mapped[datetime]
+
+
+class Record(Base):
+    """What the four record tables share: the vendor's latest word, and why it does not map."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+
+    @declared_attr
+    @classmethod
+    def account_id(cls) -> Mapped[int]:
+        return _account()
+
+    vendor_id: Mapped[str] = mapped_column(String(64))
+    modified_at: Mapped[datetime]
+    #: Of the document as it came; equal means nothing to write.
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))
+    #: A code of `reasons.py`, and what belongs to it: minutes apart, nearest host entity, the rival
+    #: record.
+    why: Mapped[str | None] = mapped_column(String(40))
+    why_minutes: Mapped[int | None]
+    nearest: Mapped[str | None] = mapped_column(String(64))
+    rival: Mapped[str | None] = mapped_column(String(64))
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> Any:
+        return (UniqueConstraint("account_id", "vendor_id"), *cls.indices())
+
+    @classmethod
+    def indices(cls) -> tuple[Any, ...]:
+        """Return what else is indexed: by default the key that automap joins on."""
+        return (Index(None, "account_id", "match_key"),)
+
+
+class Site(Record):
+    """A place of the vendor; stands for an agency."""
+
+    __tablename__ = "ensora_site"
+
+    name: Mapped[str] = mapped_column(String(255))
+    active: Mapped[bool]
+    match_key: Mapped[str | None] = mapped_column(String(1100))
+
+
+class Student(Record):
+    """A child at the vendor, of one site; stands for a client. Never deleted, only inactive."""
+
+    __tablename__ = "ensora_student"
+
+    site_id: Mapped[str] = mapped_column(String(64))
+    first_name: Mapped[str] = mapped_column(String(255))
+    last_name: Mapped[str] = mapped_column(String(255))
+    date_of_birth: Mapped[date]
+    #: IANA name; dates and times of the student's notes are local to it.
+    time_zone: Mapped[str] = mapped_column(String(64))
+    active: Mapped[bool]
+    match_key: Mapped[str | None] = mapped_column(String(1100))
+
+
+class User(Record):
+    """A person who works at the vendor's side, or a parent; an Employee stands for staff."""
+
+    __tablename__ = "ensora_user"
+
+    #: "Employee" or "Parent"; parents are no staff.
+    type: Mapped[str] = mapped_column(String(12))
+    first_name: Mapped[str] = mapped_column(String(255))
+    last_name: Mapped[str] = mapped_column(String(255))
+    email: Mapped[str] = mapped_column(String(255))
+    title: Mapped[str] = mapped_column(String(255))
+    active: Mapped[bool]
+    match_key: Mapped[str | None] = mapped_column(String(1100))
+
+
+class Membership(Base):
+    """A site of a student (always one) or of a user (none, one or several)."""
+
+    __tablename__ = "ensora_membership"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    vendor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    site_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class Note(Record):
+    """A session note: what automap and lists read of it. Its text and signatures are sealed in
+    `Content`.
+    """
+
+    __tablename__ = "ensora_note"
+
+    version: Mapped[int]
+    #: "published", "unpublished" or "deleted".
+    status: Mapped[str] = mapped_column(String(12))
+    site_id: Mapped[str] = mapped_column(String(64))
+    student_id: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[str] = mapped_column(String(64))
+    #: The appointment that the therapist picked in the vendor's app, where the customer uses
+    #: session matching.
+    picked: Mapped[str | None] = mapped_column(String(64))
+    template: Mapped[str] = mapped_column(String(255))
+    published_at: Mapped[datetime | None]
+    #: Local to the student's zone; all three are None where one of them cannot be read.
+    date: Mapped[date | None]
+    #: Minutes since midnight; seconds are dropped.
+    start: Mapped[int | None] = mapped_column(SmallInteger)
+    end: Mapped[int | None] = mapped_column(SmallInteger)
+    therapist_signed: Mapped[bool]
+    guardian_signed: Mapped[bool]
+
+    @classmethod
+    def indices(cls) -> tuple[Any, ...]:
+        return (
+            Index(None, "account_id", "student_id", "date"),
+            Index(None, "account_id", "date"),
+        )
+
+
+class Content(Base):
+    """The SOAP fields of one version of a note, sealed. A version that was applied is kept for
+    good.
+    """
+
+    __tablename__ = "ensora_content"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    note_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes]
+
+
+class SetAside(Base):
+    """A record that breaks the contract, and how; goes away when a later version is whole."""
+
+    __tablename__ = "ensora_set_aside"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    #: The vendor's id where it could be read, else "checksum:" and the checksum of the document.
+    vendor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: Which member breaks which rule; never its value.
+    reason: Mapped[str] = mapped_column(String(255))
+    run_id: Mapped[int]
+    at: Mapped[datetime]
+
+
+class Mapping(Base):
+    """A pair of a vendor's record and a host's entity, or the decision that a record needs none.
+
+    "Not mapped" is the absence of a row.
+    """
+
+    __tablename__ = "ensora_mapping"
+    __table_args__ = (
+        UniqueConstraint("account_id", "kind", "vendor_id"),
+        UniqueConstraint("account_id", "kind", "host_id"),
+        CheckConstraint("state IN ('auto', 'user', 'ignored')", "state"),
+        CheckConstraint("(host_id IS NULL) = (state = 'ignored')", "ignored_has_no_host"),
+        Index(None, "run_id", "kind"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = _account()
+    kind: Mapped[str] = mapped_column(String(8))
+    vendor_id: Mapped[str] = mapped_column(String(64))
+    host_id: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(8))
+    #: Why a person ignores the record.
+    reason: Mapped[str | None] = mapped_column(String(255))
+    #: The person, or None for automap; then `run_id` says which run.
+    by: Mapped[str | None] = mapped_column(String(80))
+    run_id: Mapped[int | None]
+    at: Mapped[datetime]
+    #: Grows with every change by a person; one history row each.
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+
+
+class Rejected(Base):
+    """A pair that a person undid or replaced; automap never makes it again."""
+
+    __tablename__ = "ensora_rejected"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    vendor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    by: Mapped[str] = mapped_column(String(80))
+    at: Mapped[datetime]
+
+
+class Directory(Base):
+    """The host's agencies, clients and staff by their normalised names; kept current by
+    `directory.py`.
+    """
+
+    __tablename__ = "ensora_directory"
+    __table_args__ = (
+        Index(None, "account_id", "entity", "match_key"),
+        Index(None, "account_id", "entity", "name_key"),
+        Index(None, "account_id", "entity", "reverse_key"),
+    )
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    #: "agency", "client" or "staff".
+    entity: Mapped[str] = mapped_column(String(8), primary_key=True)
+    host_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: All that automap compares in one key, None where a part is blank.
+    match_key: Mapped[str | None] = mapped_column(String(1100))
+    #: "first last" and "last first", for the drop-down's prefix search.
+    name_key: Mapped[str] = mapped_column(String(1100))
+    reverse_key: Mapped[str] = mapped_column(String(1100))
+    active: Mapped[bool]
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))
+
+
+class DirectoryAgency(Base):
+    """An agency of a client (one) or of a staff member (none, one or several)."""
+
+    __tablename__ = "ensora_directory_agency"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    entity: Mapped[str] = mapped_column(String(8), primary_key=True)
+    host_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    agency_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class RenderingRow(Base):
+    """One version of a note and one appointment: what the host did with it, and by which run or
+    person.
+    """
+
+    __tablename__ = "ensora_rendering"
+    __table_args__ = (
+        UniqueConstraint("account_id", "note_id", "version", "appointment_id"),
+        Index(None, "account_id", "appointment_id"),
+        CheckConstraint("state IN ('rendered', 'refused', 'failed', 'withdrawn')", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = _account()
+    note_id: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int]
+    appointment_id: Mapped[str] = mapped_column(String(64))
+    #: "rendered"; "refused" by the host's validation; "failed": the host raised; "withdrawn".
+    state: Mapped[str] = mapped_column(String(10))
+    #: Whether the note's text and signatures stand in the appointment.
+    applied: Mapped[bool]
+    #: [{"code": ..., "text": ...}] in the host's words.
+    refusals: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    run_id: Mapped[int | None]
+    by: Mapped[str | None] = mapped_column(String(80))
+    at: Mapped[datetime]
+
+
+class Run(Base):
+    """One run of an account: pull, automap, render. Due, then running under a lease, then ended one
+    way.
+    """
+
+    __tablename__ = "ensora_run"
+    __table_args__ = (
+        Index(
+            "uq_ensora_run_live",
+            "account_id",
+            unique=True,
+            sqlite_where=text("state IN ('due', 'running')"),
+            postgresql_where=text("state IN ('due', 'running')"),
+        ),
+        Index(None, "account_id", "id"),
+        CheckConstraint("state IN ('due', 'running', 'done', 'failed')", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = _account()
+    state: Mapped[str] = mapped_column(String(8))
+    #: "schedule", "person" or "command".
+    cause: Mapped[str] = mapped_column(String(10))
+    by: Mapped[str | None] = mapped_column(String(80))
+    #: What it does, of "pull automap render", in this order.
+    steps: Mapped[str] = mapped_column(String(24))
+    #: The step under way.
+    step: Mapped[str | None] = mapped_column(String(8))
+    owner: Mapped[str | None] = mapped_column(String(80))
+    lease_until: Mapped[datetime | None]
+    #: Grows with every claim; a write under an older fence is refused.
+    fence: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    error_code: Mapped[str | None] = mapped_column(String(40))
+    error_text: Mapped[str | None] = mapped_column(Text)
+
+
+class RunCount(Base):
+    """What a run did with one kind, in numbers that people read."""
+
+    __tablename__ = "ensora_run_count"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("ensora_run.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    account_id: Mapped[int] = _account()
+    #: fetched = new + changed + unchanged + set_aside
+    fetched: Mapped[int] = mapped_column(default=0)
+    new: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    set_aside: Mapped[int] = mapped_column(default=0)
+    mapped: Mapped[int] = mapped_column(default=0)
+    ambiguous: Mapped[int] = mapped_column(default=0)
+    rendered: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
+
+
+class History(Base):
+    """Append-only: a person's change is a row of its own; a run's mappings are one row a kind,
+    count and digest.
+    """
+
+    __tablename__ = "ensora_history"
+    __table_args__ = (
+        Index(None, "account_id", "id"),
+        Index(None, "account_id", "kind", "vendor_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = _account()
+    at: Mapped[datetime]
+    #: The person, or None for a run.
+    by: Mapped[str | None] = mapped_column(String(80))
+    run_id: Mapped[int | None]
+    #: "activate", "connect", "map", "unmap", "ignore", "unignore", "automap" and the like.
+    action: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str | None] = mapped_column(String(8))
+    vendor_id: Mapped[str | None] = mapped_column(String(64))
+    #: The mapping's version after the change.
+    version: Mapped[int | None]
+    #: Ids, states and counts; never names or clinical text.
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSON)

@@ -1,0 +1,100 @@
+"""Signature pictures: decoded under limits and encoded anew, so that nothing of the vendor's bytes
+is shown or kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import re
+import warnings
+
+from PIL import Image, ImageStat
+
+from .clock import as_utc
+from .errors import Refused
+from .host import Signature
+from .soap import Signed
+
+#: A larger picture is refused before it is decoded.
+LONGEST_FILE = 2 * 1024 * 1024
+MOST_PIXELS = 4_000_000
+#: A picture whose grey values spread less than this holds no ink.
+_BLANK_SPREAD = 4.0
+
+_DATA_URL = re.compile(r"data:image/(?:png|jpeg);base64,", re.ASCII | re.IGNORECASE)
+
+
+class SignatureRefused(Refused):
+    """Raised for a picture that is not taken, with the reason in words; the note's text lands all
+    the same.
+    """
+
+    code = "signature_refused"
+
+
+def read_signature(signed: Signed) -> Signature:
+    """Return the picture of `signed`, encoded anew as a grey PNG with nothing but its pixels.
+
+    Raises `SignatureRefused`: no PNG or JPEG data URL, over 2 MiB, over 4 megapixels, animated, cut
+    short.
+    """
+    source = _decoded(signed.image)
+    picture = _opened(source)
+    shape = picture.convert("RGBA")
+    flat = Image.new("L", picture.size, "white")
+    flat.paste(shape.convert("L"), mask=shape.getchannel("A"))
+    out = io.BytesIO()
+    flat.save(out, "PNG")
+    png = out.getvalue()
+    return Signature(
+        png=png,
+        width=flat.width,
+        height=flat.height,
+        signed_at=as_utc(signed.signed_at),
+        blank=ImageStat.Stat(flat).stddev[0] < _BLANK_SPREAD,
+        source_sha256=hashlib.sha256(source).hexdigest(),
+        stored_sha256=hashlib.sha256(png).hexdigest(),
+    )
+
+
+def _decoded(image: str) -> bytes:
+    found = _DATA_URL.match(image)
+    if not found:
+        raise SignatureRefused("The signature is no PNG or JPEG picture.")
+    body = image[found.end() :]
+    if len(body) > LONGEST_FILE * 4 // 3 + 4:
+        raise SignatureRefused("The signature's picture is larger than 2 MiB.")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        raise SignatureRefused("The signature's picture is damaged (base64).") from None
+
+
+def _opened(source: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            picture = Image.open(io.BytesIO(source), formats=("PNG", "JPEG"))
+            if picture.width * picture.height > MOST_PIXELS:
+                raise SignatureRefused("The signature's picture has more than 4 megapixels.")
+            if getattr(picture, "n_frames", 1) > 1:
+                raise SignatureRefused("The signature's picture is animated.")
+            _check_end(source, picture.format)
+            picture.load()
+    except SignatureRefused:
+        raise
+    except Exception as error:
+        # Pillow raises many kinds of errors for damaged files; each means the same here.
+        raise SignatureRefused(
+            f"The signature's picture is damaged ({type(error).__name__})."
+        ) from None
+    return picture
+
+
+def _check_end(source: bytes, form: str | None) -> None:
+    # Pillow opens a PNG that was cut behind its pixels, and a JPEG without its end.
+    if (b"IEND" if form == "PNG" else b"\xff\xd9") not in source[-65536:]:
+        raise SignatureRefused("The signature's picture is cut short.")

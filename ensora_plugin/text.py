@@ -1,0 +1,24 @@
+"""Text equality of the domain: NFKC, trim, runs of white space to one space, casefold. Nothing
+looser ever maps.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+#: Stands between the parts of a key; text from outside cannot hold it, since `text_key` splits on
+#: it.
+SEPARATOR = "\x1f"
+
+
+def text_key(text: str) -> str:
+    """Return what texts have in common that the domain calls equal; empty for blank text."""
+    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
+def joint_key(*parts: str) -> str | None:
+    """Return one key for several texts, or None where one of them is blank: an empty value equals
+    nothing.
+    """
+    keys = [text_key(part) for part in parts]
+    return SEPARATOR.join(keys) if all(keys) else None
