@@ -9,7 +9,8 @@ from demo.host.adapter import DemoHost
 from demo.settings import read_settings_file
 from ensora_plugin import Ensora
 
-# What `make demo` wrote down, so that `flask ensora ...` finds the same vendor and keys; the environment wins.
+# What `make demo` wrote down, so that `flask ensora ...` finds the same vendor and keys;
+# the environment wins.
 _config = {**read_settings_file(), **os.environ}
 app = create_app(
     {

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from .settings import data_folder
 from .once import run_once
+from .settings import data_folder
 
 
 def main() -> int:
@@ -15,7 +15,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="pull, map and render once, then end")
     parser.add_argument("--notes", type=int, default=2000, help="session notes of the made world")
-    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the demo's data")
+    parser.add_argument(
+        "--data", type=Path, default=data_folder(), help="folder of the demo's data"
+    )
     parser.add_argument("--vendor-port", type=int, default=0, help="port of the emulator, 0: any")
     options = parser.parse_args()
     return run_once(options.data.resolve(), notes=options.notes, vendor_port=options.vendor_port)

@@ -14,7 +14,7 @@ from .vendor.store import Store
 
 
 def make_world(folder: Path, app: Flask, *, notes: int) -> str:
-    """Fill both sides with a world of `notes` session notes, unless they are full; say what was done.
+    """Fill both sides with a world of `notes` session notes, once; say what was done.
 
     ValueError with what to do where the folder holds a world of another size.
     """

@@ -34,7 +34,7 @@ BY = "make demo"
 
 
 def run_once(folder: Path, *, notes: int, vendor_port: int = 0) -> int:
-    """Run the main job over the world in `folder`; print a table an account; return the exit status."""
+    """Run the main job over the world in `folder`; print tables; return the exit status."""
     try:
         app = create_app(write_settings_file(folder))
         print(make_world(folder, app, notes=notes))

@@ -1,4 +1,4 @@
-"""What the demo writes down in its data folder, so that every process of it agrees: keys, addresses, database."""
+"""What the demo writes down in its data folder, so that every process of it agrees."""
 
 from __future__ import annotations
 

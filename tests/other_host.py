@@ -1,5 +1,4 @@
-"""A second host that shares nothing with the demo's: plain Flask, UUID ids, its own names for
-everything.
+"""A second host that shares nothing with the demo's: plain Flask, UUID ids, names of its own.
 
 Its visits carry their own time zone and their times without seconds; a visit is `completed`, and
 `frozen` once nothing of it may change. It proves that the plugin knows no host.

@@ -17,17 +17,19 @@ from ensora_plugin import configure_sqlite
 from . import display, pages, security, signin
 from .models import db
 
-DATA = Path(__file__).parents[2] / "var"
+ROOT = Path(__file__).parents[2]
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
     """Return the site; `config` overrides what the environment says.
 
-    Environment: DATABASE_URL (else SQLite in the folder `var`), SECRET_KEY (else one that is made
-    once and kept in `var`). Others add cards to `app.extensions["host_menu"]`: `pages.MenuEntry`.
+    Environment: DATA_FOLDER (else `var` in the project), DATABASE_URL (else SQLite in that folder),
+    SECRET_KEY (else one that is made once and kept there). Others add cards to the pages Settings
+    and Reports by `app.extensions["host_menu"]`, see `pages.MenuEntry`.
     """
     app = Flask(__name__, template_folder="templates", static_folder="static")
     app.config.from_mapping(
+        DATA_FOLDER=os.environ.get("DATA_FOLDER", ROOT / "var"),
         SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL"),
         SQLALCHEMY_ENGINE_OPTIONS={"hide_parameters": True},
         SECRET_KEY=os.environ.get("SECRET_KEY"),
@@ -39,9 +41,9 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     )
     app.config.update(config or {})
     if not app.config["SQLALCHEMY_DATABASE_URI"]:
-        DATA.mkdir(exist_ok=True)
-        app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{DATA / 'host.db'}"
-    app.config["SECRET_KEY"] = app.config["SECRET_KEY"] or _kept_secret(DATA / "host.secret")
+        app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{_data(app) / 'host.db'}"
+    if not app.config["SECRET_KEY"]:
+        app.config["SECRET_KEY"] = _kept_secret(_data(app) / "host.secret")
     app.jinja_env.undefined = StrictUndefined
     db.init_app(app)
     configure_engine(app)
@@ -58,9 +60,15 @@ def configure_engine(app: Flask) -> None:
         configure_sqlite(db.engine)
 
 
+def _data(app: Flask) -> Path:
+    """Return the data folder, which is made if it is not there."""
+    folder = Path(app.config["DATA_FOLDER"]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _kept_secret(path: Path) -> str:
     """Return the key that signs sessions, made by whichever process comes first."""
-    path.parent.mkdir(exist_ok=True)
     if not path.exists():
         # Written whole under another name, then linked: a second process never reads half a key.
         draft = path.with_suffix(f".{os.getpid()}")

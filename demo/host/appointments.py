@@ -96,7 +96,7 @@ class AppointmentsView(EntityView):
 
     def update_model(self, form: Any, model: Appointment) -> bool | None:
         if reason := self.shut(model):
-            flash(reason, "error")
+            flash(reason, "danger")
             return False
         return super().update_model(form, model)
 
@@ -113,9 +113,7 @@ class AppointmentsView(EntityView):
             window=appointment.signature,
             locks=locks(appointment),
             refusals=refusals,
-            actions=[one for one in BUTTONS.values() if one.offered(appointment)]
-            if self.may_edit
-            else [],
+            actions=[one for one in ACTIONS if one.offered(appointment)],
         )
 
     @expose("/<int:id>/<any(guardian, therapist):who>.png")
@@ -135,9 +133,9 @@ class AppointmentsView(EntityView):
         action = BUTTONS[verb]
         refusals = action.verb(db.session, appointment, clock.now())
         db.session.commit()
-        for refusal in refusals:
-            flash(refusal.text, "error")
-        if not refusals:
+        if refusals:
+            flash(" ".join(refusal.text for refusal in refusals), "danger")
+        else:
             flash(action.done, "success")
             entities_changed.send(self, kind=self.entity, ids=[id])
         return redirect(url_for(".show", id=id, back=self.back()))

@@ -187,7 +187,7 @@ class EntityView(ModelView):
     def handle_view_exception(self, exc: Exception) -> bool:
         """What a rule of ours refuses is said; anything else is a fault and stays one."""
         if isinstance(exc, ValidationError):
-            flash(str(exc), "error")
+            flash(str(exc), "danger")
             return True
         raise exc
 

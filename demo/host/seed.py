@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy import insert, select, text
@@ -30,16 +31,21 @@ def seed(session: Session, world: World) -> int:
     if session.scalar(select(Account.id).limit(1)) is not None:
         session.commit()
         return 0
-    password_hash = generate_password_hash(PASSWORD)
     for name, rows in world.host.items():
         if name == "login":
-            rows = [{**row, "password_hash": password_hash} for row in rows]
+            rows = [{**row, "password_hash": _password_hash()} for row in rows]
         if rows:
             session.execute(insert(Base.metadata.tables[name]), rows)
     if session.get_bind().dialect.name == "postgresql":
         _advance_sequences(session, world)
     session.commit()
     return sum(len(rows) for rows in world.host.values())
+
+
+@cache
+def _password_hash() -> str:
+    """One for all, since making one takes its time."""
+    return generate_password_hash(PASSWORD)
 
 
 def _advance_sequences(session: Session, world: World) -> None:

@@ -99,7 +99,7 @@ class Desk:
         site: str | None = None,
         **facts: Any,
     ) -> str:
-        """Write a note with start and end `shift` minutes beside the meeting's; `facts` overrule."""
+        """Write a note, start and end `shift` minutes beside the meeting's; `facts` overrule."""
         start = self._instant(meeting, meeting.start + shift[0])
         end = self._instant(meeting, meeting.end + shift[1])
         at = self._written_at(end)

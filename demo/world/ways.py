@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .bookings import Meeting
+from .bookings import Meeting, clock
 from .desk import Desk
 from .signatures import blank, broken
 
@@ -23,10 +23,8 @@ def plain(desk: Desk, meeting: Meeting) -> None:
 
 def at_the_edge(desk: Desk, meeting: Meeting) -> None:
     """Five minutes and 59 seconds late are five minutes: inside."""
-    late = {
-        which: f"{at // 60:02d}:{at % 60:02d}:59"
-        for which, at in (("start", meeting.start + 5), ("end", meeting.end + 5))
-    }
+    times = {"start": meeting.start + 5, "end": meeting.end + 5}
+    late = {edge: f"{clock(minute):%H:%M}:59" for edge, minute in times.items()}
     desk.mapped_note(meeting, desk.appointment(meeting), **late)
 
 
@@ -96,11 +94,13 @@ def between_two(desk: Desk, meeting: Meeting) -> None:
 def chain(desk: Desk, meeting: Meeting) -> None:
     """Both notes are nearer to the first appointment; the one that loses it finds the second.
 
-    The first is unsigned: were it rendered, the second appointment would overlap it.
+    Both are unsigned: were one rendered, the other appointment would overlap it.
     """
     first, second = desk.appointment(meeting), desk.appointment(meeting, 4)
     desk.mapped_note(meeting, first, "therapist_signature_missing", therapist=None)
-    desk.mapped_note(meeting, second, shift=(1, 1))
+    desk.mapped_note(
+        meeting, second, "therapist_signature_missing", therapist=None, shift=(1, 1)
+    )
 
 
 def nearest_wins(desk: Desk, meeting: Meeting) -> None:

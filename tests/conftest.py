@@ -1,0 +1,77 @@
+"""What every test gets: no network beyond this machine, real databases, and the made world in both
+hosts.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from demo.data import World, build_world
+from tests.practices import Practice, open_demo, open_other
+from tests.servers import Postgres, fresh_database, postgres
+
+#: The world's day; the clock of a test that renders stands there.
+TODAY = date(2026, 11, 20)
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections beyond this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test reached out to {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, once each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'host.db'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    with fresh_database(server) as url:
+        yield str(make_url(url).render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'host.db'}"
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """A world of both accounts, small enough to be pulled in each test that wants it."""
+    return build_world(notes=300, today=TODAY)
+
+
+@pytest.fixture(params=["demo", "other"])
+def practice(request: pytest.FixtureRequest, database_url: str, world: World) -> Iterator[Practice]:
+    """The world in a host, the plugin mounted and migrated; once each host and database."""
+    opened = {"demo": open_demo, "other": open_other}[request.param]
+    with opened(database_url, world) as practice:
+        yield practice
+
+
+@pytest.fixture
+def demo_practice(sqlite_url: str, world: World) -> Iterator[Practice]:
+    """The world in the demo host on SQLite, for rules that no database changes."""
+    with open_demo(sqlite_url, world) as practice:
+        yield practice
