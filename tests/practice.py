@@ -190,6 +190,22 @@ def staff(id: int = 1) -> Staff:
     return db.session.get_one(Staff, id)
 
 
+def stored_value(app: Flask, model: Any, id: int, name: str) -> Any:
+    """Read one column as it stands in the database."""
+    with app.app_context():
+        return getattr(db.session.get_one(model, id), name)
+
+
+def names_in(page: Any) -> list[str]:
+    """Return the first column of a list."""
+    return re.findall(r'<a class="who" href="[^"]+">([^<]+)</a>', page.text)
+
+
+def errors_in(page: Any) -> list[str]:
+    """Return what a form says beside its fields."""
+    return re.findall(r'<p class="error" id="[^"]+">([^<]+)</p>', page.text)
+
+
 class Browser:
     """A person at the site: sends the CSRF token of the page that they last read."""
 
