@@ -18,7 +18,7 @@ from .database import AnySelect, AnySession, upsert
 from .host import HostAdapter
 from .kinds import KINDS, Kind
 from .models import Directory, DirectoryAgency
-from .text import joint_key, text_key
+from .text import joint_key, list_keys
 
 _CHUNK = 500
 
@@ -81,8 +81,7 @@ def entry(kind: Kind, entity: Any, agencies: set[str]) -> dict[str, Any]:
     names = parts[:2] if len(parts) > 1 else parts
     row = {
         "match_key": joint_key(*parts),
-        "name_key": text_key(" ".join(names)),
-        "reverse_key": text_key(" ".join(reversed(names))),
+        **list_keys(*names),
         "active": bool(getattr(entity, "active", True)),
     }
     told = "\x1e".join([*(str(value) for value in row.values()), *sorted(agencies)])

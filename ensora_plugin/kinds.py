@@ -14,7 +14,7 @@ from .clock import as_utc
 from .host import Entity
 from .models import Note, Record, Site, Student, User
 from .soap import read_soap
-from .text import joint_key
+from .text import joint_key, list_keys
 from .vendor import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 
 
@@ -61,6 +61,7 @@ def _site(record: SiteIn) -> dict[str, Any]:
         "name": record.name,
         "active": record.active,
         "match_key": joint_key(record.name),
+        **list_keys(record.name),
     }
 
 
@@ -74,6 +75,7 @@ def _student(record: StudentIn) -> dict[str, Any]:
         "time_zone": record.time_zone,
         "active": record.active,
         "match_key": joint_key(record.first_name, record.last_name, record.date_of_birth),
+        **list_keys(record.first_name, record.last_name),
     }
 
 
@@ -89,6 +91,7 @@ def _user(record: UserIn) -> dict[str, Any]:
         "title": record.title,
         "active": record.active,
         "match_key": key,
+        **list_keys(record.first_name, record.last_name),
     }
 
 

@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
+#: Keys compare by code point in every database, so that an index serves prefixes and order.
+KeyText = String(1100).with_variant(String(1100, collation="C"), "postgresql")
 #: SQLite counts up by itself only in a column of type INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
@@ -131,8 +133,12 @@ class Record(Base):
 
     @classmethod
     def indices(cls) -> tuple[Any, ...]:
-        """Return what else is indexed: by default the key that automap joins on."""
-        return (Index(None, "account_id", "match_key"),)
+        """Return what else is indexed: what automap joins on, and what lists search and sort by."""
+        return (
+            Index(None, "account_id", "match_key"),
+            Index(None, "account_id", "name_key"),
+            Index(None, "account_id", "sort_key", "id"),
+        )
 
 
 class Site(Record):
@@ -142,7 +148,10 @@ class Site(Record):
 
     name: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool]
-    match_key: Mapped[str | None] = mapped_column(String(1100))
+    match_key: Mapped[str | None] = mapped_column(KeyText)
+    #: "first last", and "last first" by which lists are sorted; a site has its name in both.
+    name_key: Mapped[str] = mapped_column(KeyText)
+    sort_key: Mapped[str] = mapped_column(KeyText)
 
 
 class Student(Record):
@@ -157,7 +166,10 @@ class Student(Record):
     #: IANA name; dates and times of the student's notes are local to it.
     time_zone: Mapped[str] = mapped_column(String(64))
     active: Mapped[bool]
-    match_key: Mapped[str | None] = mapped_column(String(1100))
+    match_key: Mapped[str | None] = mapped_column(KeyText)
+    #: "first last", and "last first" by which lists are sorted; a site has its name in both.
+    name_key: Mapped[str] = mapped_column(KeyText)
+    sort_key: Mapped[str] = mapped_column(KeyText)
 
 
 class User(Record):
@@ -172,7 +184,10 @@ class User(Record):
     email: Mapped[str] = mapped_column(String(255))
     title: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool]
-    match_key: Mapped[str | None] = mapped_column(String(1100))
+    match_key: Mapped[str | None] = mapped_column(KeyText)
+    #: "first last", and "last first" by which lists are sorted; a site has its name in both.
+    name_key: Mapped[str] = mapped_column(KeyText)
+    sort_key: Mapped[str] = mapped_column(KeyText)
 
 
 class Membership(Base):
@@ -216,7 +231,8 @@ class Note(Record):
     def indices(cls) -> tuple[Any, ...]:
         return (
             Index(None, "account_id", "student_id", "date"),
-            Index(None, "account_id", "date"),
+            Index(None, "account_id", "user_id", "date"),
+            Index(None, "account_id", "date", "start", "id"),
         )
 
 
@@ -301,7 +317,7 @@ class Directory(Base):
     __table_args__ = (
         Index(None, "account_id", "entity", "match_key"),
         Index(None, "account_id", "entity", "name_key"),
-        Index(None, "account_id", "entity", "reverse_key"),
+        Index(None, "account_id", "entity", "sort_key"),
     )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
@@ -309,10 +325,10 @@ class Directory(Base):
     entity: Mapped[str] = mapped_column(String(8), primary_key=True)
     host_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     #: All that automap compares in one key, None where a part is blank.
-    match_key: Mapped[str | None] = mapped_column(String(1100))
+    match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last" and "last first", for the drop-down's prefix search.
-    name_key: Mapped[str] = mapped_column(String(1100))
-    reverse_key: Mapped[str] = mapped_column(String(1100))
+    name_key: Mapped[str] = mapped_column(KeyText)
+    sort_key: Mapped[str] = mapped_column(KeyText)
     active: Mapped[bool]
     checksum: Mapped[bytes] = mapped_column(LargeBinary(16))
 

@@ -16,6 +16,11 @@ def text_key(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
 
 
+def list_keys(*names: str) -> dict[str, str]:
+    """Return the keys by which names are searched and sorted: "first last" and "last first"."""
+    return {"name_key": text_key(" ".join(names)), "sort_key": text_key(" ".join(reversed(names)))}
+
+
 def joint_key(*parts: str) -> str | None:
     """Return one key for several texts, or None where one of them is blank: an empty value equals
     nothing.

@@ -75,9 +75,27 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("entity", sa.String(length=8), nullable=False),
         sa.Column("host_id", sa.String(length=64), nullable=False),
-        sa.Column("match_key", sa.String(length=1100), nullable=True),
-        sa.Column("name_key", sa.String(length=1100), nullable=False),
-        sa.Column("reverse_key", sa.String(length=1100), nullable=False),
+        sa.Column(
+            "match_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "name_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.ForeignKeyConstraint(
@@ -100,9 +118,9 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_ensora_directory_account_id_entity_reverse_key"),
+        op.f("ix_ensora_directory_account_id_entity_sort_key"),
         "ensora_directory",
-        ["account_id", "entity", "reverse_key"],
+        ["account_id", "entity", "sort_key"],
         unique=False,
     )
     op.create_table(
@@ -259,12 +277,21 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        op.f("ix_ensora_note_account_id_date"), "ensora_note", ["account_id", "date"], unique=False
+        op.f("ix_ensora_note_account_id_date_start_id"),
+        "ensora_note",
+        ["account_id", "date", "start", "id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_ensora_note_account_id_student_id_date"),
         "ensora_note",
         ["account_id", "student_id", "date"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_ensora_note_account_id_user_id_date"),
+        "ensora_note",
+        ["account_id", "user_id", "date"],
         unique=False,
     )
     op.create_table(
@@ -378,7 +405,27 @@ def upgrade() -> None:
         "ensora_site",
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("match_key", sa.String(length=1100), nullable=True),
+        sa.Column(
+            "match_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "name_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -407,6 +454,18 @@ def upgrade() -> None:
         ["account_id", "match_key"],
         unique=False,
     )
+    op.create_index(
+        op.f("ix_ensora_site_account_id_name_key"),
+        "ensora_site",
+        ["account_id", "name_key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_ensora_site_account_id_sort_key_id"),
+        "ensora_site",
+        ["account_id", "sort_key", "id"],
+        unique=False,
+    )
     op.create_table(
         "ensora_student",
         sa.Column("site_id", sa.String(length=64), nullable=False),
@@ -415,7 +474,27 @@ def upgrade() -> None:
         sa.Column("date_of_birth", sa.Date(), nullable=False),
         sa.Column("time_zone", sa.String(length=64), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("match_key", sa.String(length=1100), nullable=True),
+        sa.Column(
+            "match_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "name_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -444,6 +523,18 @@ def upgrade() -> None:
         ["account_id", "match_key"],
         unique=False,
     )
+    op.create_index(
+        op.f("ix_ensora_student_account_id_name_key"),
+        "ensora_student",
+        ["account_id", "name_key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_ensora_student_account_id_sort_key_id"),
+        "ensora_student",
+        ["account_id", "sort_key", "id"],
+        unique=False,
+    )
     op.create_table(
         "ensora_user",
         sa.Column("type", sa.String(length=12), nullable=False),
@@ -452,7 +543,27 @@ def upgrade() -> None:
         sa.Column("email", sa.String(length=255), nullable=False),
         sa.Column("title", sa.String(length=255), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("match_key", sa.String(length=1100), nullable=True),
+        sa.Column(
+            "match_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "name_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -479,6 +590,18 @@ def upgrade() -> None:
         op.f("ix_ensora_user_account_id_match_key"),
         "ensora_user",
         ["account_id", "match_key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_ensora_user_account_id_name_key"),
+        "ensora_user",
+        ["account_id", "name_key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_ensora_user_account_id_sort_key_id"),
+        "ensora_user",
+        ["account_id", "sort_key", "id"],
         unique=False,
     )
     op.create_table(
@@ -513,10 +636,16 @@ def downgrade() -> None:
             op.execute(f"DROP TRIGGER {table}_guard ON {table}")
             op.execute(f"DROP FUNCTION {table}_guard()")
     op.drop_table("ensora_run_count")
+    op.drop_index(op.f("ix_ensora_user_account_id_sort_key_id"), table_name="ensora_user")
+    op.drop_index(op.f("ix_ensora_user_account_id_name_key"), table_name="ensora_user")
     op.drop_index(op.f("ix_ensora_user_account_id_match_key"), table_name="ensora_user")
     op.drop_table("ensora_user")
+    op.drop_index(op.f("ix_ensora_student_account_id_sort_key_id"), table_name="ensora_student")
+    op.drop_index(op.f("ix_ensora_student_account_id_name_key"), table_name="ensora_student")
     op.drop_index(op.f("ix_ensora_student_account_id_match_key"), table_name="ensora_student")
     op.drop_table("ensora_student")
+    op.drop_index(op.f("ix_ensora_site_account_id_sort_key_id"), table_name="ensora_site")
+    op.drop_index(op.f("ix_ensora_site_account_id_name_key"), table_name="ensora_site")
     op.drop_index(op.f("ix_ensora_site_account_id_match_key"), table_name="ensora_site")
     op.drop_table("ensora_site")
     op.drop_table("ensora_set_aside")
@@ -533,8 +662,9 @@ def downgrade() -> None:
     )
     op.drop_table("ensora_rendering")
     op.drop_table("ensora_rejected")
+    op.drop_index(op.f("ix_ensora_note_account_id_user_id_date"), table_name="ensora_note")
     op.drop_index(op.f("ix_ensora_note_account_id_student_id_date"), table_name="ensora_note")
-    op.drop_index(op.f("ix_ensora_note_account_id_date"), table_name="ensora_note")
+    op.drop_index(op.f("ix_ensora_note_account_id_date_start_id"), table_name="ensora_note")
     op.drop_table("ensora_note")
     op.drop_table("ensora_membership")
     op.drop_index(op.f("ix_ensora_mapping_run_id_kind"), table_name="ensora_mapping")
@@ -545,7 +675,7 @@ def downgrade() -> None:
     op.drop_table("ensora_feed")
     op.drop_table("ensora_directory_agency")
     op.drop_index(
-        op.f("ix_ensora_directory_account_id_entity_reverse_key"), table_name="ensora_directory"
+        op.f("ix_ensora_directory_account_id_entity_sort_key"), table_name="ensora_directory"
     )
     op.drop_index(
         op.f("ix_ensora_directory_account_id_entity_name_key"), table_name="ensora_directory"
