@@ -271,9 +271,10 @@ def _why(kind: Kind, record: Any, pairs: list[Any]) -> Why:
     standing = [pair for pair in pairs if pair.stands]
     if len(standing) != 1:
         # Without a standing pair the record is an inactive one that yields to an active twin.
-        holder = next((pair.holder for pair in pairs if pair.holder), None)
-        yields = not standing and holder
-        return Why("taken", nearest=pairs[0].host_id, rival=holder) if yields else Why("ambiguous")
+        held = next((pair for pair in pairs if pair.holder), None)
+        if standing or held is None:
+            return Why("ambiguous")
+        return Why("taken", nearest=held.host_id, rival=held.holder)
     pair = standing[0]
     if pair.records > 1:
         return Why("ambiguous", nearest=pair.host_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from .errors import WrongSettings
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_REDIS_SCHEMES = {"redis", "rediss", "unix"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class Settings:
     longest_wait_seconds: float = 30.0
     #: How long a run belongs to a worker that shows no sign of life.
     lease_seconds: float = 60.0
+    #: How often a worker makes the runs that are due.
+    tick_seconds: float = 60.0
+    #: After so long without being rung a worker looks into the database for runs by itself.
+    poll_seconds: float = 15.0
+    #: How long a worker that is told to stop may take; what is not done then goes on elsewhere.
+    stop_seconds: float = 30.0
+    #: The Redis that wakes workers: redis://, rediss:// or unix://. Without one they look into the
+    #: database every `poll_seconds`.
+    redis_url: str = ""
     #: Unmapped notes of so many last days are tried again at each run.
     recheck_days: int = 90
     #: How the host is called in the names of the reports.
@@ -54,15 +64,19 @@ class Settings:
             name, _, value = entry.partition(":")
             try:
                 secret = base64.b64decode(value, validate=True)
-            except binascii.Error:
+            except ValueError:
+                # binascii.Error, or letters beyond ASCII.
                 secret = b""
-            if not name.isalnum() or len(name) > 16 or len(secret) != 32:
+            named = name.isascii() and name.isalnum() and len(name) <= 16
+            if not named or len(secret) != 32:
                 raise ValueError(
                     "ENSORA_KEYS must be entries like k1:<base64 of 32 random bytes>, with commas "
                     "between them; "
                     "`flask ensora make-key` prints one"
                 )
             ring.append((name, secret))
+        if len(dict(ring)) < len(ring):
+            raise ValueError("ENSORA_KEYS names two keys alike; what one sealed no longer opens")
         return ring
 
 
@@ -91,13 +105,14 @@ def _noun(cast: type) -> str:
     return {int: "a whole number", float: "a number"}.get(cast, "text")
 
 
+_POSITIVE = (
+    *("interval_minutes", "request_seconds", "tries", "lease_seconds", "recheck_days"),
+    *("tick_seconds", "poll_seconds", "stop_seconds"),
+)
+
+
 def _check(s: Settings) -> list[str]:
-    wrong = []
-    url = urlsplit(s.vendor_url)
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
-        wrong.append("ENSORA_VENDOR_URL must be an https address (http only on this machine)")
-    if url.username or url.password or url.query or url.fragment or not url.hostname:
-        wrong.append("ENSORA_VENDOR_URL must be a plain address without user, query or fragment")
+    wrong = _check_url(s.vendor_url)
     try:
         s.key_ring()
     except ValueError as error:
@@ -106,10 +121,27 @@ def _check(s: Settings) -> list[str]:
         wrong.append("ENSORA_PAGE_SIZE must be between 1 and 100, the bounds of the vendor")
     if not 0 <= s.grace_minutes <= 120:
         wrong.append("ENSORA_GRACE_MINUTES must be between 0 and 120")
-    for name in ("interval_minutes", "request_seconds", "tries", "lease_seconds", "recheck_days"):
-        if getattr(s, name) <= 0:
+    if s.redis_url and s.redis_url.partition("://")[0] not in _REDIS_SCHEMES:
+        # Not quoted: the address may hold a password.
+        wrong.append("ENSORA_REDIS_URL must start with redis://, rediss:// or unix://")
+    for name in _POSITIVE:
+        if not 0 < getattr(s, name) < math.inf:
             wrong.append(f"ENSORA_{name.upper()} must be more than 0")
     for name in ("retry_pause_seconds", "longest_wait_seconds"):
-        if getattr(s, name) < 0:
+        if not 0 <= getattr(s, name) < math.inf:
             wrong.append(f"ENSORA_{name.upper()} must not be negative")
+    return wrong
+
+
+def _check_url(address: str) -> list[str]:
+    try:
+        url = urlsplit(address)
+        _ = url.port  # raises ValueError where it is none
+    except ValueError:
+        return ["ENSORA_VENDOR_URL must be an address like https://host or https://host:port"]
+    wrong = []
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
+        wrong.append("ENSORA_VENDOR_URL must be an https address (http only on this machine)")
+    if url.username or url.password or url.query or url.fragment or not url.hostname:
+        wrong.append("ENSORA_VENDOR_URL must be a plain address without user, query or fragment")
     return wrong

@@ -47,7 +47,7 @@ class Sealer:
 
     def open(self, value: bytes, *place: object) -> bytes:
         """Return what was sealed for `place`; raises `Sealed` where key or place differ."""
-        length = value[0]
+        length = value[0] if value else 0
         name = value[1 : 1 + length].decode("ascii", "replace")
         cipher = self._ciphers.get(name)
         if cipher is None:
@@ -57,7 +57,8 @@ class Sealer:
         nonce = value[1 + length : 1 + length + _NONCE]
         try:
             return cipher.decrypt(nonce, value[1 + length + _NONCE :], _bind(place))
-        except InvalidTag:
+        except (InvalidTag, ValueError):
+            # ValueError: cut off within the nonce.
             raise Sealed(
                 "A sealed value does not belong to its row, or its key was changed."
             ) from None

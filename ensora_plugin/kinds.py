@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, false
 from .clock import as_utc
 from .host import Entity
 from .models import Note, Record, Site, Student, User
-from .soap import read_soap
+from .soap import Soap, read_soap
 from .text import joint_key, list_keys
 from .vendor import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 
@@ -42,6 +42,9 @@ class Kind:
     none_equal: str
     blank: str
     row: Callable[[Any], dict[str, Any]]
+    #: The part of an address that stands for the tab.
+    slug: str
+    newest_first: bool = False
     sites: Callable[[Any], list[str]] | None = None
     #: Records that never map and are shown to nobody.
     outside: ColumnElement[bool] = field(default_factory=false)
@@ -109,9 +112,17 @@ def _note(record: NoteIn) -> dict[str, Any]:
         "date": soap.date if soap.readable else None,
         "start": soap.start if soap.readable else None,
         "end": soap.end if soap.readable else None,
+        "sort_key": _when(record, soap),
         "therapist_signed": soap.therapist_signature is not None,
         "guardian_signed": soap.guardian_signature is not None,
     }
+
+
+def _when(record: NoteIn, soap: Soap) -> str:
+    """Return when a note stands in lists: day and time of the session, else of its last change."""
+    if soap.date is None or soap.start is None:
+        return f"{record.modified_at:%Y-%m-%d %H:%M}"
+    return f"{soap.date} {soap.start // 60:02}:{soap.start % 60:02}"
 
 
 SITE = Kind(
@@ -126,6 +137,7 @@ SITE = Kind(
     none_equal="no_agency_of_that_name",
     blank="no_agency_of_that_name",
     row=_site,
+    slug="agencies",
     settled=~Site.active,
 )
 STUDENT = Kind(
@@ -140,6 +152,7 @@ STUDENT = Kind(
     none_equal="no_such_client",
     blank="empty_name_or_birth_date",
     row=_student,
+    slug="clients",
     settled=~Student.active,
     sites=lambda record: [record.site_id],
 )
@@ -155,6 +168,7 @@ USER = Kind(
     none_equal="no_such_staff",
     blank="empty_name_or_email",
     row=_user,
+    slug="staff",
     settled=~User.active,
     sites=lambda record: list(dict.fromkeys(record.site_ids)),
     outside=User.type == "Parent",
@@ -171,9 +185,12 @@ NOTE = Kind(
     none_equal="no_appointment_that_day",
     blank="unreadable_date_or_time",
     row=_note,
+    slug="appointments",
+    newest_first=True,
     settled=Note.status != "published",
 )
 
 #: In the order in which they are pulled and mapped: each stands on the ones before it.
 KINDS: tuple[Kind, ...] = (SITE, STUDENT, USER, NOTE)
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
+BY_SLUG: Mapping[str, Kind] = {kind.slug: kind for kind in KINDS}

@@ -32,16 +32,32 @@ def alembic_config(connection: DatabaseConnection | None = None) -> Config:
 
 
 def upgrade(engine: Engine) -> bool:
-    """Bring the plugin's tables to this version; return False where they are already."""
+    """Bring the plugin's tables to this version; return False where they are already.
+
+    Raises `NotMigrated` where a later version of the plugin made them.
+    """
     with engine.connect() as connection:
-        if current_revision(connection) == newest_revision():
+        found = current_revision(connection)
+        if found == newest_revision():
             return False
-    # Sqlite's migrations rebuild tables; foreign keys are off while they do, as SQLite's own manual
-    # asks.
-    with engine.connect() as connection:
+        if not _known(found):
+            raise NotMigrated(_later(found))
         command.upgrade(alembic_config(connection), "head")
         connection.commit()
     return True
+
+
+def _known(revision: str | None) -> bool:
+    """Tell whether this version of the plugin has a migration to `revision`; None is no tables."""
+    scripts = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    return revision is None or revision in {script.revision for script in scripts}
+
+
+def _later(revision: str | None) -> str:
+    return (
+        f"The database stands at {revision}, which a later version of the plugin made; "
+        f"this version needs {newest_revision()}. Install that later version."
+    )
 
 
 def newest_revision() -> str | None:
@@ -60,6 +76,8 @@ def require_migrated(engine: Engine) -> None:
     """Raise `NotMigrated`, with what to do, unless the tables are of this version."""
     with engine.connect() as connection:
         found = current_revision(connection)
+    if not _known(found):
+        raise NotMigrated(_later(found))
     if found != newest_revision():
         what = "does not have the plugin's tables" if found is None else f"stands at {found}"
         raise NotMigrated(

@@ -117,6 +117,8 @@ class Record(Base):
 
     vendor_id: Mapped[str] = mapped_column(String(64))
     modified_at: Mapped[datetime]
+    #: By which lists are sorted: names, or day and start of a note.
+    sort_key: Mapped[str] = mapped_column(KeyText)
     #: Of the document as it came; equal means nothing to write.
     checksum: Mapped[bytes] = mapped_column(LargeBinary(16))
     #: A code of `reasons.py`, and what belongs to it: minutes apart, nearest host entity, the rival
@@ -149,9 +151,8 @@ class Site(Record):
     name: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool]
     match_key: Mapped[str | None] = mapped_column(KeyText)
-    #: "first last", and "last first" by which lists are sorted; a site has its name in both.
+    #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
-    sort_key: Mapped[str] = mapped_column(KeyText)
 
 
 class Student(Record):
@@ -167,9 +168,8 @@ class Student(Record):
     time_zone: Mapped[str] = mapped_column(String(64))
     active: Mapped[bool]
     match_key: Mapped[str | None] = mapped_column(KeyText)
-    #: "first last", and "last first" by which lists are sorted; a site has its name in both.
+    #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
-    sort_key: Mapped[str] = mapped_column(KeyText)
 
 
 class User(Record):
@@ -185,9 +185,8 @@ class User(Record):
     title: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool]
     match_key: Mapped[str | None] = mapped_column(KeyText)
-    #: "first last", and "last first" by which lists are sorted; a site has its name in both.
+    #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
-    sort_key: Mapped[str] = mapped_column(KeyText)
 
 
 class Membership(Base):
@@ -232,7 +231,8 @@ class Note(Record):
         return (
             Index(None, "account_id", "student_id", "date"),
             Index(None, "account_id", "user_id", "date"),
-            Index(None, "account_id", "date", "start", "id"),
+            Index(None, "account_id", "date"),
+            Index(None, "account_id", "sort_key", "id"),
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,9 @@ from .models import Content, Feed, Membership, Note, RenderingRow, SetAside
 from .soap import content_bytes
 from .vendor import Broken, DataCollection, Page, Whole
 
-#: So many empty pages in a row that promise more are a feed that never ends.
-_EMPTY_PAGES = 3
+#: A page that promises more and comes so often, empty or with the same records under whatever
+#: cursors, is a feed that never ends.
+_SAME_PAGES = 3
 
 
 @dataclass
@@ -50,7 +52,7 @@ def read_feed(
     once.
     """
     seen: set[str] = set()
-    empty = 0
+    times: Counter[int] = Counter()
     over = False
     while True:
         try:
@@ -60,18 +62,24 @@ def read_feed(
                 raise
             over, cursor = True, None
             seen.clear()
+            times.clear()
             continue
         yield page, over
         if not page.has_more:
             return
-        empty = empty + 1 if not page.items else 0
-        if page.cursor in seen or page.cursor == cursor or empty >= _EMPTY_PAGES:
+        content = hash(tuple(_checksum(item) for item in page.items))
+        times[content] += 1
+        if page.cursor in seen or page.cursor == cursor or times[content] >= _SAME_PAGES:
             raise VendorBroke(
                 f"The feed of {kind.plural.lower()} at Ensora Data Collection does not come to an "
                 "end. What came before is stored; the next pull goes on there."
             )
         seen.add(page.cursor)
         cursor = page.cursor
+
+
+def _checksum(item: Whole[Any] | Broken) -> bytes | str:
+    return item.vendor_id if isinstance(item, Broken) else item.checksum
 
 
 def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | None:
@@ -88,14 +96,17 @@ def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -
     """
     tally = Tally(fetched=len(page.items))
     whole: dict[str, Whole[Any]] = {}
+    broken: dict[str, Broken] = {}
     for item in page.items:
         if isinstance(item, Broken):
-            _set_aside(session, place, kind, item)
+            broken[item.vendor_id] = item
             tally.set_aside += 1
         else:
+            broken.pop(item.record.id, None)
             before = whole.get(item.record.id)
             if before is None or _stand(item.record) >= _stand(before.record):
                 whole[item.record.id] = item
+    _write_set_aside(session, place, kind, whole, broken)
     written = _write_records(session, place, kind, whole, tally)
     tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
     if written:
@@ -155,12 +166,7 @@ def _write_records(
 
 
 def _write_beside(session: AnySession, place: Place, kind: Kind, records: list[Any]) -> None:
-    """Write what stands beside new and changed records: sites, sealed content; end what was set
-    aside.
-    """
-    ids = [record.id for record in records]
-    own = (SetAside.account_id == place.account_id, SetAside.kind == kind.name)
-    session.execute(delete(SetAside).where(*own, SetAside.vendor_id.in_(ids)))
+    """Write what stands beside new and changed records: sites, sealed content."""
     if kind.sites is not None:
         _write_sites(session, place, kind, records, kind.sites)
     if kind.model is Note:
@@ -220,7 +226,19 @@ def content_place(account_id: int, note_id: str, version: int) -> tuple[object, 
     return (account_id, "content", note_id, version, "sealed")
 
 
-def _set_aside(session: AnySession, place: Place, kind: Kind, broken: Broken) -> None:
-    key = {"account_id": place.account_id, "kind": kind.name, "vendor_id": broken.vendor_id}
-    row = {"reason": broken.reason, "run_id": place.run_id, "at": utcnow()}
-    upsert(session, SetAside.__table__, [key | row], list(key))
+def _write_set_aside(
+    session: AnySession,
+    place: Place,
+    kind: Kind,
+    whole: Collection[str],
+    broken: dict[str, Broken],
+) -> None:
+    """Set broken records aside; one that comes whole again ends that."""
+    own = (SetAside.account_id == place.account_id, SetAside.kind == kind.name)
+    session.execute(delete(SetAside).where(*own, SetAside.vendor_id.in_(whole)))
+    key = {"account_id": place.account_id, "kind": kind.name}
+    by = {"run_id": place.run_id, "at": utcnow()}
+    rows = [
+        key | {"vendor_id": item.vendor_id, "reason": item.reason} | by for item in broken.values()
+    ]
+    upsert(session, SetAside.__table__, rows, [*key, "vendor_id"])

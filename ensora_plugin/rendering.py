@@ -136,7 +136,7 @@ def render_one(work: Work, due: Any) -> str | None:
     if now is None:
         session.rollback()
         return None
-    state, outcome = _ask(work, due.appointment_id, _view(work, now))
+    state, outcome = _ask(work, due.appointment_id, note_view(work.sealer, work.account_id, now))
     refusals = [{"code": refusal.code, "text": refusal.text} for refusal in outcome.refusals]
     if (now.state, now.applied, now.refusals) == (state, outcome.stored, refusals):
         session.rollback()
@@ -208,9 +208,13 @@ _CURRENT = (
 )
 
 
-def _view(work: Work, note: Any) -> NoteView:
-    place = content_place(work.account_id, note.vendor_id, note.version)
-    soap = read_soap(content_fields(work.sealer.open(note.sealed, *place)))
+def note_view(sealer: Sealer, account_id: int, note: Any) -> NoteView:
+    """Open a note's content and return it as a host reads it, its signatures encoded anew.
+
+    `note` has vendor_id, version, template, published_at, time_zone and sealed.
+    """
+    place = content_place(account_id, note.vendor_id, note.version)
+    soap = read_soap(content_fields(sealer.open(note.sealed, *place)))
     refused: dict[str, str] = {}
     if soap.date is None or soap.start is None or soap.end is None:
         raise Sealed("The sealed content of a note has no date or times, unlike its record.")

@@ -5,7 +5,6 @@ is shown or kept.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import io
 import re
@@ -42,10 +41,7 @@ def read_signature(signed: Signed) -> Signature:
     short.
     """
     source = _decoded(signed.image)
-    picture = _opened(source)
-    shape = picture.convert("RGBA")
-    flat = Image.new("L", picture.size, "white")
-    flat.paste(shape.convert("L"), mask=shape.getchannel("A"))
+    flat = _flat(source)
     out = io.BytesIO()
     flat.save(out, "PNG")
     png = out.getvalue()
@@ -65,25 +61,32 @@ def _decoded(image: str) -> bytes:
     if not found:
         raise SignatureRefused("The signature is no PNG or JPEG picture.")
     body = image[found.end() :]
-    if len(body) > LONGEST_FILE * 4 // 3 + 4:
+    if len(body) // 4 * 3 > LONGEST_FILE + 2:
         raise SignatureRefused("The signature's picture is larger than 2 MiB.")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
+        # binascii.Error, or letters beyond ASCII.
         raise SignatureRefused("The signature's picture is damaged (base64).") from None
 
 
-def _opened(source: bytes) -> Image.Image:
+def _flat(source: bytes) -> Image.Image:
+    """Decode a picture and lay it on white, in grey."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            picture = Image.open(io.BytesIO(source), formats=("PNG", "JPEG"))
+            picture: Image.Image = Image.open(io.BytesIO(source), formats=("PNG", "JPEG"))
             if picture.width * picture.height > MOST_PIXELS:
                 raise SignatureRefused("The signature's picture has more than 4 megapixels.")
             if getattr(picture, "n_frames", 1) > 1:
                 raise SignatureRefused("The signature's picture is animated.")
             _check_end(source, picture.format)
-            picture.load()
+            if picture.mode.startswith("I"):
+                # 16 bits of grey, which Pillow would cut off at 255 instead of scaling.
+                picture = picture.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
+            shape = picture.convert("RGBA")
+            flat = Image.new("L", picture.size, "white")
+            flat.paste(shape.convert("L"), mask=shape.getchannel("A"))
     except SignatureRefused:
         raise
     except Exception as error:
@@ -91,7 +94,7 @@ def _opened(source: bytes) -> Image.Image:
         raise SignatureRefused(
             f"The signature's picture is damaged ({type(error).__name__})."
         ) from None
-    return picture
+    return flat
 
 
 def _check_end(source: bytes, form: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .clock import as_utc
 from .text import text_key
 from .vendor import FieldIn, checked_date
 
@@ -33,7 +34,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Signed:
-    """A signature as the vendor sent it: a data URL, not yet looked at, and when it was signed."""
+    """A signature as the vendor sent it: a data URL, not yet looked at, and when it was signed
+    (UTC).
+    """
 
     image: str
     signed_at: datetime | None
@@ -137,8 +140,9 @@ def _signed(value: Any) -> Signed | None:
     if not isinstance(image, str) or not image.strip():
         return None
     try:
-        signed_at = msgspec.convert(value.get("signedAt"), datetime)
-    except msgspec.ValidationError:
+        signed_at = as_utc(msgspec.convert(value.get("signedAt"), datetime))
+    except (msgspec.ValidationError, OverflowError):
+        # OverflowError: within a day of the years that there are.
         signed_at = None
     return Signed(image.strip(), signed_at)
 

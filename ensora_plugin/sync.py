@@ -44,15 +44,28 @@ _LONGEST_PAUSE = 16
 OpenVendor = Callable[[Connection], DataCollection]
 
 
+class Stopped(Exception):
+    """Raised between two pages where the worker was asked to stop; the run was released before."""
+
+
+def never() -> bool:
+    """Answer whether to stop for those who only stop when they are done."""
+    return False
+
+
 @dataclass(frozen=True)
 class Services:
-    """What a run works with; `open_vendor` gives the vendor's API for a connection."""
+    """What a run works with; `open_vendor` gives the vendor's API for a connection.
+
+    `stopping` is asked between pages, steps and renderings.
+    """
 
     session: Session
     host: HostAdapter
     settings: Settings
     sealer: Sealer
     open_vendor: OpenVendor
+    stopping: Callable[[], bool] = never
 
 
 @dataclass(frozen=True)
@@ -66,9 +79,9 @@ class Claim:
     steps: tuple[str, ...]
 
 
-def owner_name() -> str:
-    """Return this process by host name and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"[:80]
+def owner_name(pid: int | None = None) -> str:
+    """Return a process of this machine, by default this one, by host name and process id."""
+    return f"{socket.gethostname()[:64]}:{os.getpid() if pid is None else pid}"
 
 
 def create_run(
@@ -142,12 +155,17 @@ _POISON = (
 def perform(services: Services, claimed: Claim) -> None:
     """Do the steps of a claimed run and end it, one way or the other.
 
-    Raises what made the run fail, after it was written down; `Fenced` where the run was taken over.
+    Raises what made the run fail, after it was written down; `Fenced` where the run was taken over;
+    `Stopped` where the worker was asked to stop: then the run is anybody's again.
     """
     session = services.session
     try:
         for step in claimed.steps:
             _STEP[step](services, claimed)
+    except Stopped:
+        session.rollback()
+        release(session, claimed)
+        raise
     except Fenced:
         session.rollback()
         raise
@@ -195,21 +213,62 @@ _HOLD = (
 )
 
 
+def release(session: Session, claimed: Claim, *, died: bool = False) -> None:
+    """Give a run back before its end, so that another worker goes on at once; commits.
+
+    `died`: the attempt counts as one of those after which a run is not tried again.
+    """
+    begin_write(session)
+    session.execute(
+        update(Run)
+        .where(Run.id == claimed.run_id, Run.fence == claimed.fence, Run.state == "running")
+        .values(
+            state="due",
+            owner=None,
+            lease_until=None,
+            attempt=Run.attempt if died else Run.attempt - 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.commit()
+
+
+def release_of(session: Session, owner: str) -> int:
+    """End the leases of a process that is dead for certain; return how many; commits."""
+    begin_write(session)
+    freed = session.execute(
+        update(Run)
+        .where(Run.owner == owner, Run.state == "running")
+        .values(lease_until=utcnow())
+        .returning(Run.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.commit()
+    return len(freed)
+
+
+def _stop_if_asked(services: Services) -> None:
+    if services.stopping():
+        raise Stopped
+
+
 def _pull(services: Services, claimed: Claim) -> None:
     session = services.session
     connection = session.get_one(Connection, claimed.account_id)
     if connection.state != "connected":
         raise NeedsConnection("The account is not connected to Ensora Data Collection.")
     place = Place(claimed.account_id, claimed.run_id, services.sealer)
+    organization_id = connection.organization_id
     with services.open_vendor(connection) as vendor:
-        _check_organization(vendor, connection)
+        # Nothing is open while the vendor answers.
         session.rollback()
+        _check_organization(vendor, organization_id)
         for kind in KINDS:
             _pull_kind(services, claimed, vendor, kind, place)
 
 
-def _check_organization(vendor: DataCollection, connection: Connection) -> None:
-    if vendor.whose() != connection.organization_id:
+def _check_organization(vendor: DataCollection, organization_id: str | None) -> None:
+    if vendor.whose() != organization_id:
         raise TokenRefused(
             "The token now belongs to another organization of Ensora Data Collection: "
             "the account needs to be connected again."
@@ -229,6 +288,7 @@ def _pull_kind(
         tally = write_page(session, place, kind, page)
         add_counts(session, claimed, kind, asdict(tally))
         session.commit()
+        _stop_if_asked(services)
 
 
 def _automap(services: Services, claimed: Claim) -> None:
@@ -238,6 +298,7 @@ def _automap(services: Services, claimed: Claim) -> None:
     directory.refresh(session, claimed.account_id, claimed.account, services.host)
     session.commit()
     for kind in KINDS:
+        _stop_if_asked(services)
         begin_write(session)
         hold(services, claimed, "automap")
         if kind is NOTE:
@@ -265,6 +326,10 @@ def _automap(services: Services, claimed: Claim) -> None:
 
 
 def _render(services: Services, claimed: Claim) -> None:
+    def still_ours() -> None:
+        _stop_if_asked(services)
+        hold(services, claimed, "render")
+
     work = Work(
         services.session,
         claimed.account_id,
@@ -272,7 +337,7 @@ def _render(services: Services, claimed: Claim) -> None:
         services.host,
         services.sealer,
         claimed.run_id,
-        lambda: hold(services, claimed, "render"),
+        still_ours,
     )
     result = render_due(work)
     begin_write(services.session)

@@ -4,11 +4,15 @@ looser ever maps.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 
 #: Stands between the parts of a key; text from outside cannot hold it, since `text_key` splits on
 #: it.
 SEPARATOR = "\x1f"
+#: A longer key stands as its digest: normalising may make a text 18 times as long, and databases
+#: bound columns and index rows.
+LONGEST_KEY = 1000
 
 
 def text_key(text: str) -> str:
@@ -26,4 +30,8 @@ def joint_key(*parts: str) -> str | None:
     nothing.
     """
     keys = [text_key(part) for part in parts]
-    return SEPARATOR.join(keys) if all(keys) else None
+    if not all(keys):
+        return None
+    key = SEPARATOR.join(keys)
+    whole = key.encode()
+    return key if len(whole) <= LONGEST_KEY else hashlib.blake2b(whole).hexdigest()

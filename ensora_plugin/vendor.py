@@ -11,6 +11,7 @@ import hashlib
 import random
 import re
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ import httpx2
 import msgspec
 from msgspec import Meta, Struct
 
+from .clock import as_utc
 from .config import Settings
 from .errors import (
     CursorGone,
@@ -187,7 +189,11 @@ class DataCollection:
         self._auth = httpx2.BasicAuth(organization_id, token) if token else None
         self._client = httpx2.Client(
             base_url=settings.vendor_url,
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+            },
             timeout=httpx2.Timeout(settings.request_seconds, connect=10.0),
             follow_redirects=False,
             trust_env=False,
@@ -212,7 +218,8 @@ class DataCollection:
         body = {"username": username, "password": password, "application": APPLICATION}
         # Tried once: a second POST could leave a token behind that nobody holds.
         status, content = self._once("POST", "/v1/tokens", json=body, auth=None)
-        if status == 401:
+        if status in (401, 422):
+            # 422: a name or a password of no characters.
             raise WrongCredentials(
                 "Ensora Data Collection does not accept this user name and password."
             )
@@ -221,7 +228,7 @@ class DataCollection:
                 "This user is no Admin in Ensora Data Collection; "
                 "the handshake needs an Admin of both systems."
             )
-        answer = _decode(content, _TokenAnswer)
+        answer = _decode(_good(status, content), _TokenAnswer)
         return Handshake(
             token=answer.token,
             organization_id=answer.organization.id,
@@ -274,14 +281,7 @@ class DataCollection:
         deadline = time.monotonic() + self._settings.request_seconds
         try:
             with self._client.stream(method, path, **kwargs) as response:
-                chunks, size = [], 0
-                for chunk in response.iter_bytes(65536):
-                    size += len(chunk)
-                    if size > LONGEST_BODY:
-                        raise VendorBroke("Ensora Data Collection sent a body of over 64 MiB.")
-                    if time.monotonic() > deadline:
-                        raise VendorUnreachable(_SLOW)
-                    chunks.append(chunk)
+                content = _body(response, deadline)
         except httpx2.TimeoutException:
             raise VendorUnreachable(_SLOW) from None
         except (httpx2.HTTPError, httpx2.StreamError):
@@ -290,7 +290,6 @@ class DataCollection:
                 "ENSORA_VENDOR_URL; the next pull tries again by itself."
             ) from None
         _raise_for_transient(response)
-        content = b"".join(chunks)
         if response.status_code in (200, 201) and not _is_json(response):
             raise VendorUnreachable(
                 "Ensora Data Collection answered with something else than JSON."
@@ -298,6 +297,29 @@ class DataCollection:
         return response.status_code, content
 
 
+def _body(response: httpx2.Response, deadline: float) -> bytes:
+    """Read and unpack a body; one that drips is cut at the deadline, one that swells at its bound.
+
+    Unpacked here, since a packed body may drip for long without giving out a single byte.
+    """
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in ("identity", "gzip"):
+        raise VendorBroke("Ensora Data Collection sent an encoding that nobody asked for.")
+    inflate = zlib.decompressobj(wbits=31) if packing == "gzip" else None
+    body = bytearray()
+    try:
+        for chunk in response.iter_raw():
+            if time.monotonic() > deadline:
+                raise VendorUnreachable(_SLOW)
+            body += inflate.decompress(chunk, LONGEST_BODY + 1 - len(body)) if inflate else chunk
+            if len(body) > LONGEST_BODY:
+                raise VendorBroke("Ensora Data Collection sent a body of over 64 MiB.")
+    except zlib.error:
+        raise VendorUnreachable(_UNREADABLE) from None
+    return bytes(body)
+
+
+_UNREADABLE = "Ensora Data Collection sent an answer that cannot be read; the next pull tries again by itself."
 _SLOW = "Ensora Data Collection did not answer in time; the next pull tries again by itself."
 
 
@@ -323,7 +345,7 @@ class _CurrentAnswer(Struct):
 
 
 def _is_json(response: httpx2.Response) -> bool:
-    return "json" in response.headers.get("content-type", "")
+    return "json" in response.headers.get("content-type", "").lower()
 
 
 def _raise_for_transient(response: httpx2.Response) -> None:
@@ -349,7 +371,8 @@ def _retry_after(value: str | None) -> float | None:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
-    seconds = (at.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    seconds = (at - datetime.now(UTC)).total_seconds()
     return seconds if seconds >= 0 else None
 
 
@@ -371,9 +394,7 @@ def _decode(content: bytes, struct: type[S]) -> S:
     try:
         return msgspec.json.decode(content, type=struct)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise VendorUnreachable(
-            "Ensora Data Collection sent an answer that cannot be read; the next pull tries again."
-        ) from None
+        raise VendorUnreachable(_UNREADABLE) from None
 
 
 def _read(raw: msgspec.Raw, struct: type[Any]) -> Whole[Any] | Broken:
@@ -398,8 +419,23 @@ def _check(record: Any, document: bytes) -> None:
         any("\ud800" <= c <= "\udfff" for c in text) for text in _texts(msgspec.to_builtins(record))
     ):
         raise ValueError("holds half a surrogate pair")
+    try:
+        as_utc(record.modified_at), as_utc(getattr(record, "published_at", None))
+    except OverflowError:
+        raise ValueError("holds a time beyond the years that there are") from None
+    if isinstance(record, NoteIn) and not all(_is_plain(field.value) for field in record.fields):
+        raise ValueError("a field's value is nested too deep, or a number too large")
     if isinstance(record, StudentIn) and not checked_date(record.date_of_birth):
         raise ValueError("dateOfBirth is no date of the form YYYY-MM-DD since 1900")
+
+
+def _is_plain(value: Any, levels: int = 8) -> bool:
+    """Tell whether a value of any shape is one that every reader of it can walk through."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return levels > 0 and all(_is_plain(item, levels - 1) for item in value)
+    return not isinstance(value, int) or abs(value) < 2**63
 
 
 def _texts(value: Any) -> Any:
@@ -436,5 +472,5 @@ def _id_of(document: bytes, checksum: bytes) -> str:
 
 def _reason(error: Exception) -> str:
     """Keep the member and the rule out of a decoder's message; an invalid value is quoted in it."""
-    text = re.sub(r"Invalid enum value '.*?'(?= - |$)", "Unknown value", str(error), flags=re.S)
+    text = re.sub(r"Invalid enum value .*(?= - at `|$)", "Unknown value", str(error), flags=re.S)
     return text[:255]

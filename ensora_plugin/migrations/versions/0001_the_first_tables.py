@@ -262,6 +262,13 @@ def upgrade() -> None:
         ),
         sa.Column("vendor_id", sa.String(length=64), nullable=False),
         sa.Column("modified_at", sa.DateTime(), nullable=False),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.Column("why", sa.String(length=40), nullable=True),
         sa.Column("why_minutes", sa.Integer(), nullable=True),
@@ -277,9 +284,12 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        op.f("ix_ensora_note_account_id_date_start_id"),
+        op.f("ix_ensora_note_account_id_date"), "ensora_note", ["account_id", "date"], unique=False
+    )
+    op.create_index(
+        op.f("ix_ensora_note_account_id_sort_key_id"),
         "ensora_note",
-        ["account_id", "date", "start", "id"],
+        ["account_id", "sort_key", "id"],
         unique=False,
     )
     op.create_index(
@@ -420,13 +430,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
-            "sort_key",
-            sa.String(length=1100).with_variant(
-                sa.String(length=1100, collation="C"), "postgresql"
-            ),
-            nullable=False,
-        ),
-        sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             autoincrement=True,
@@ -434,6 +437,13 @@ def upgrade() -> None:
         ),
         sa.Column("vendor_id", sa.String(length=64), nullable=False),
         sa.Column("modified_at", sa.DateTime(), nullable=False),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.Column("why", sa.String(length=40), nullable=True),
         sa.Column("why_minutes", sa.Integer(), nullable=True),
@@ -489,13 +499,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
-            "sort_key",
-            sa.String(length=1100).with_variant(
-                sa.String(length=1100, collation="C"), "postgresql"
-            ),
-            nullable=False,
-        ),
-        sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             autoincrement=True,
@@ -503,6 +506,13 @@ def upgrade() -> None:
         ),
         sa.Column("vendor_id", sa.String(length=64), nullable=False),
         sa.Column("modified_at", sa.DateTime(), nullable=False),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.Column("why", sa.String(length=40), nullable=True),
         sa.Column("why_minutes", sa.Integer(), nullable=True),
@@ -558,13 +568,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
-            "sort_key",
-            sa.String(length=1100).with_variant(
-                sa.String(length=1100, collation="C"), "postgresql"
-            ),
-            nullable=False,
-        ),
-        sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             autoincrement=True,
@@ -572,6 +575,13 @@ def upgrade() -> None:
         ),
         sa.Column("vendor_id", sa.String(length=64), nullable=False),
         sa.Column("modified_at", sa.DateTime(), nullable=False),
+        sa.Column(
+            "sort_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.Column("why", sa.String(length=40), nullable=True),
         sa.Column("why_minutes", sa.Integer(), nullable=True),
@@ -664,7 +674,8 @@ def downgrade() -> None:
     op.drop_table("ensora_rejected")
     op.drop_index(op.f("ix_ensora_note_account_id_user_id_date"), table_name="ensora_note")
     op.drop_index(op.f("ix_ensora_note_account_id_student_id_date"), table_name="ensora_note")
-    op.drop_index(op.f("ix_ensora_note_account_id_date_start_id"), table_name="ensora_note")
+    op.drop_index(op.f("ix_ensora_note_account_id_sort_key_id"), table_name="ensora_note")
+    op.drop_index(op.f("ix_ensora_note_account_id_date"), table_name="ensora_note")
     op.drop_table("ensora_note")
     op.drop_table("ensora_membership")
     op.drop_index(op.f("ix_ensora_mapping_run_id_kind"), table_name="ensora_mapping")

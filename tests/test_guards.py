@@ -1,0 +1,178 @@
+"""What holds for the package as a whole: its layers, its public names, its documents, its tables."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import fields
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from blinker import NamedSignal
+
+import ensora_plugin
+from ensora_plugin import Settings, signals
+from ensora_plugin.cli import ensora_cli
+from ensora_plugin.host import PERMISSIONS, SELECTS, HostAdapter
+from ensora_plugin.models import TABLE_PREFIX, Base
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ensora_plugin"
+README = (ROOT / "README.md").read_text("utf-8")
+#: From the ground up; a module imports out of its own layer and the ones before it.
+LAYERS = (
+    "errors config signals clock text reasons matching database",
+    "models host crypto vendor soap signature migrating",
+    "kinds",
+    "access connecting directory history pull automap automap_notes mapping rendering withdrawing "
+    "listing reports overview",
+    "sync schedule",
+    "views jobs forms htmx",
+    "cli plugin",
+    "__init__",
+)
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
+#: The only modules that may know of a request or of the current application.
+EDGES = {"plugin", "cli", "views", "jobs", "htmx", "forms"}
+#: Words of how a program is made, which have no place beside what it does.
+WORKSHOP = re.compile(
+    r"\bissues?\b|\b(last|next|earlier|previous) session\b|\bsessions? \d|\bTODO\b|\bFIXME\b"
+    r"|\bXXX\b|\bseed\.txt\b|\b(domain|design|style|brief)\.md\b|/work/|\bhelper session\b",
+    re.IGNORECASE,
+)
+MODULES = {path.stem: ast.parse(path.read_text("utf-8")) for path in PACKAGE.glob("*.py")}
+
+
+def imported(module: ast.Module) -> set[str]:
+    """The package's modules that a module imports when it is loaded."""
+    found: set[str] = set()
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {str(name).split(".")[0] for name in names}
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_downwards_only(name: str) -> None:
+    assert name in LAYER, f"say in LAYERS where {name}.py stands"
+    above = {other for other in imported(MODULES[name]) if LAYER[other] > LAYER[name]}
+    assert above == set()
+    absolute = [
+        node
+        for node in ast.walk(MODULES[name])
+        if isinstance(node, ast.ImportFrom) and not node.level
+        if str(node.module).split(".")[0] in ("ensora_plugin", "demo", "tests")
+    ]
+    assert absolute == []
+
+
+def test_no_modules_import_each_other_in_a_ring() -> None:
+    order = TopologicalSorter({name: imported(tree) for name, tree in MODULES.items()})
+    assert set(order.static_order()) == set(MODULES)
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - EDGES))
+def test_only_edges_know_the_request_and_the_application(name: str) -> None:
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.ImportFrom) and node.module == "flask":
+            assert {alias.name for alias in node.names} & {
+                *("current_app", "request", "g", "session")
+            } == set()
+        if isinstance(node, ast.Import):
+            assert "flask" not in [alias.name for alias in node.names]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_are_sorted_and_exist(name: str) -> None:
+    module = importlib.import_module(f"ensora_plugin.{name}") if name[0] != "_" else ensora_plugin
+    names = getattr(module, "__all__", [])
+    # Constants, then classes, then the rest.
+    assert names == sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
+    assert [n for n in names if not hasattr(module, n)] == []
+
+
+def test_the_package_says_what_is_public() -> None:
+    assert set(ensora_plugin.__all__) >= {"Ensora", "HostAdapter", "include_name", "signals"}
+
+
+def test_the_readme_names_every_setting() -> None:
+    keys = {f"ENSORA_{field.name.upper()}" for field in fields(Settings)}
+    assert keys - set(re.findall(r"^\| `(ENSORA_\w+)` \|", README, re.M)) == set()
+    assert set(re.findall(r"ENSORA_[A-Z_]+[A-Z]", README)) - keys == set()
+
+
+def test_the_readme_names_every_signal() -> None:
+    names = {name for name, value in vars(signals).items() if isinstance(value, NamedSignal)}
+    assert names == set(re.findall(r"^\| `(\w+)` \| .* \|$", section("Signals"), re.M))
+
+
+def test_the_readme_names_every_method_of_the_adapter_with_its_labels() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)(?:\(.*?\))?` \| (.*) \|$", section("Host adapter"), re.M))
+    methods = {name for name in vars(HostAdapter) if name[0] != "_"}
+    assert set(rows) == methods | {"base_template"}
+    for method, labels in SELECTS.items():
+        assert labels.keys() - set(re.findall(r"`(\w+)`", rows[method])) == set(), method
+    assert {name for name in PERMISSIONS if f"`{name}`" not in section("Host adapter")} == set()
+
+
+def test_the_readme_names_every_command() -> None:
+    told = set(re.findall(r"flask ensora ([a-z-]+)", section("Command line")))
+    assert told == set(ensora_cli.commands)
+
+
+def section(title: str) -> str:
+    """The text under a heading of the README."""
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_every_table_but_the_accounts_own_carries_the_account() -> None:
+    tables = Base.metadata.tables
+    assert all(name.startswith(TABLE_PREFIX) for name in tables)
+    without = [name for name, table in tables.items() if "account_id" not in table.columns]
+    assert without == ["ensora_connection"]
+
+
+def test_no_table_has_a_foreign_key_into_the_host() -> None:
+    keys = [key for table in Base.metadata.tables.values() for key in table.foreign_keys]
+    assert keys
+    assert [key for key in keys if not key.target_fullname.startswith(TABLE_PREFIX)] == []
+
+
+def test_migrations_import_nothing_of_the_package() -> None:
+    for path in (PACKAGE / "migrations").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert not node.level, path
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [getattr(node, "module", None), *(alias.name for alias in node.names)]
+                assert not any(str(name).startswith("ensora") for name in names), path
+
+
+def prose(path: Path) -> Iterator[str]:
+    """Comments and strings of a program, or the lines of another text."""
+    if path.suffix != ".py":
+        yield from path.read_text("utf-8").splitlines()
+        return
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline):
+        if token.type == tokenize.COMMENT or token.string.lstrip("rRbBfF").startswith('"""'):
+            yield token.string
+
+
+def test_comments_and_documents_speak_of_the_program_alone() -> None:
+    folders = ("ensora_plugin", "demo", "tests", "bench", "docs", ".")
+    kinds = {".py", ".md", ".html", ".css", ".js", ".toml", ".yaml"}
+    paths = [p for name in folders for p in (ROOT / name).glob("*" if name == "." else "**/*")]
+    found = [
+        (str(path.relative_to(ROOT)), text)
+        for path in paths
+        if path.suffix in kinds and path != Path(__file__)
+        for text in prose(path)
+        if WORKSHOP.search(text)
+    ]
+    assert found == []
