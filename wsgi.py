@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from flask import url_for
+
 from demo.host import create_app
 from demo.host.adapter import DemoHost
 from demo.settings import read_settings_file
@@ -19,4 +21,13 @@ app = create_app(
         if key.startswith("ENSORA_") or key in ("SQLALCHEMY_DATABASE_URI", "SECRET_KEY")
     }
 )
-Ensora(app, DemoHost())
+ensora = Ensora(app, DemoHost())
+
+
+def _button() -> tuple[str, str, str, bool]:
+    """The Synchronization button on the host's Settings page."""
+    text = "Session notes, clients and staff from Ensora Data Collection."
+    return ("Synchronization", text, url_for("ensora.window"), ensora.available())
+
+
+app.extensions["host_menu"]["settings"].append(_button)

@@ -7,20 +7,29 @@ import sys
 from pathlib import Path
 
 from .once import run_once
+from .serve import Choices, serve
 from .settings import data_folder
 
 
 def main() -> int:
     """Read the options and run; return the exit status."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="pull, map and render once, then end")
-    parser.add_argument("--notes", type=int, default=2000, help="session notes of the made world")
-    parser.add_argument(
-        "--data", type=Path, default=data_folder(), help="folder of the demo's data"
-    )
-    parser.add_argument("--vendor-port", type=int, default=0, help="port of the emulator, 0: any")
+    add = parser.add_argument
+    add("--once", action="store_true", help="pull, map and render once without a site, then end")
+    add("--host", default="127.0.0.1", help="address of the site (%(default)s)")
+    add("--port", type=int, default=5000, help="port of the site (%(default)s)")
+    add("--notes", type=int, default=2000, help="session notes of the made world (%(default)s)")
+    add("--data", type=Path, default=data_folder(), help="folder of the demo's data")
+    add("--vendor-port", type=int, default=0, help="port of the emulator; 0, the default: any")
+    add("--workers", type=int, default=2, help="worker processes (%(default)s)")
     options = parser.parse_args()
-    return run_once(options.data.resolve(), notes=options.notes, vendor_port=options.vendor_port)
+    folder = options.data.resolve()
+    if options.once:
+        return run_once(folder, notes=options.notes, vendor_port=options.vendor_port)
+    choices = Choices(
+        folder, options.host, options.port, options.notes, options.vendor_port, options.workers
+    )
+    return serve(choices)
 
 
 if __name__ == "__main__":

@@ -50,11 +50,12 @@ class Mapped:
 
 def unmapped(kind: Kind, account_id: int) -> ColumnElement[bool]:
     """Return the condition that a record of the kind has no mapping, not even an ignored one."""
-    model = kind.model
+    # A name of its own, since the statement around it may look at mappings as well.
+    any_mapping = aliased(Mapping, name="any_mapping")
     return ~exists().where(
-        Mapping.account_id == account_id,
-        Mapping.kind == kind.name,
-        Mapping.vendor_id == model.vendor_id,
+        any_mapping.account_id == account_id,
+        any_mapping.kind == kind.name,
+        any_mapping.vendor_id == kind.model.vendor_id,
     )
 
 

@@ -8,15 +8,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
 from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
-from .connecting import activate, activated, connect, find_connection
+from .connecting import activate, activated, connect
+from .database import sqlstate
 from .errors import EnsoraError, WrongAdapter
 from .host import adapter_faults
 from .kinds import KINDS
@@ -62,14 +64,23 @@ def _command(*, migrated: bool = True) -> Callable[[Callable[..., None]], Callab
                     require_migrated(_state().engine)
                 function(*args, **kwargs)
             except EnsoraError as error:
-                if kwargs.get("as_json"):
-                    _tell(True, {"error": error.code, "message": str(error)})
-                    sys.exit(1)
-                raise click.ClickException(str(error)) from None
+                _give_up(kwargs["as_json"], error.code, str(error))
+            except DBAPIError as error:
+                # Its own message may quote health data.
+                text = f"The database failed: {sqlstate(error)}. Look at its address and its log."
+                _give_up(kwargs["as_json"], "database", text)
 
         return wrapped
 
     return decorate
+
+
+def _give_up(as_json: bool, code: str, text: str) -> NoReturn:
+    """End with 1 and say why, as JSON on standard output or in words on standard error."""
+    if as_json:
+        _tell(True, {"error": code, "message": text})
+        sys.exit(1)
+    raise click.ClickException(text) from None
 
 
 @ensora_cli.command("upgrade")
@@ -296,4 +307,4 @@ def check_command(account: str | None, as_json: bool) -> None:
     _tell(as_json, {"ok": True}, "Settings, database and host adapter are fine.")
 
 
-__all__ = ["ensora_cli", "find_connection", "overview_table"]
+__all__ = ["ensora_cli", "overview_table"]

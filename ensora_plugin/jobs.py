@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from .errors import EnsoraError, Fenced
 from .heartbeat import beating
 from .log import log
+from .processes import stopping
 from .schedule import JOB_SECONDS, open_queue, ring
-from .stopping import stopping
 from .sync import Claim, Stopped, claim, perform, release
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def _work(state: State, run_id: int) -> None:
     try:
         with beating(state.engine, claimed, lease):
             _perform(state, claimed, began)
-        outcome, code = "run_done", None
+        outcome = "run_done"
     except Fenced:
-        outcome, code = "run_taken_over", None
+        outcome = "run_taken_over"
     except Stopped:
-        outcome, code = "run_released", None
+        outcome = "run_released"
         ring(open_queue(state.settings.redis_url), run_id, claimed.fence)
     except Exception as error:
         log.warning("run_failed", **facts, code=code_of(error))

@@ -23,6 +23,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.orm import aliased
@@ -57,6 +58,8 @@ class Filters:
 
     state: str = "all"
     search: str = ""
+    #: Show inactive records as well, which nobody has to map.
+    inactive: bool = False
     #: Cursor of the row behind which (`after`) or before which (`before`) the page lies.
     after: str = ""
     before: str = ""
@@ -107,20 +110,26 @@ def list_row(
     return session.execute(statement).first()
 
 
-def counts(session: AnySession, scope: Scope, kind: Kind) -> dict[str, int]:
+def counts(
+    session: AnySession, scope: Scope, kind: Kind, *, inactive: bool = False
+) -> dict[str, int]:
     """Count the records that the actor sees by the filters of `STATES`."""
     rows = session.execute(
         select(Mapping.state, kind.settled, func.count())
         .select_from(kind.model)
         .outerjoin(Mapping, _own_mapping(kind))
-        .where(kind.model.account_id == scope.account_id, scope.sees(kind))
+        .where(
+            kind.model.account_id == scope.account_id,
+            scope.sees(kind),
+            true() if inactive else _shown(kind),
+        )
         .group_by(Mapping.state, kind.settled)
     )
     found = dict.fromkeys(STATES, 0)
     for state, settled, count in rows:
+        found["all"] += count
         if state or not settled:
             found[state or "to-map"] += count
-            found["all"] += count
     return found
 
 
@@ -156,9 +165,13 @@ def _keys(scope: Scope, kind: Kind, filters: Filters, backwards: bool) -> Select
 def _in_state(kind: Kind, filters: Filters) -> ColumnElement[bool]:
     if filters.state == "to-map":
         return and_(Mapping.id.is_(None), ~kind.settled)
-    if filters.state == "all":
-        return or_(Mapping.id.is_not(None), ~kind.settled)
-    return Mapping.state == filters.state
+    shown = true() if filters.inactive else _shown(kind)
+    return shown if filters.state == "all" else and_(shown, Mapping.state == filters.state)
+
+
+def _shown(kind: Kind) -> ColumnElement[bool]:
+    """The condition that a record is shown unasked: active ones, and every note that is mapped."""
+    return or_(~kind.settled, Mapping.id.is_not(None)) if kind is NOTE else ~kind.settled
 
 
 def _found(scope: Scope, kind: Kind, search: str) -> ColumnElement[bool]:
@@ -283,7 +296,9 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter) -> Selec
             nearest.c.date.label("nearest_date"),
             nearest.c.start.label("nearest_start"),
             nearest.c.end.label("nearest_end"),
+            nearest.c.time_zone.label("nearest_time_zone"),
             nearest.c.eligible.label("nearest_eligible"),
+            Student.time_zone.label("student_zone"),
             taken.vendor_id.label("nearest_holder"),
             RenderingRow.state.label("rendering"),
             RenderingRow.refusals.label("refusals"),

@@ -15,8 +15,19 @@ import structlog
 
 #: Ids of our own tables, counts, seconds, and codes out of fixed lists.
 KEYS = frozenset(
-    ("event", "run", "account_id", "attempt", "code", "state", "step", "count", "seconds")
-    + ("pid", "status", "workers", "job")
+    (
+        "event",
+        "run",
+        "account_id",
+        "attempt",
+        "code",
+        "count",
+        "seconds",
+        "pid",
+        "status",
+        "workers",
+        "job",
+    )
 )
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,80}", re.ASCII)
 
@@ -39,7 +50,9 @@ log = structlog.wrap_logger(
     processors=[
         structlog.stdlib.filter_by_level,
         only_known,
-        structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True, repr_native_str=False),
+        structlog.processors.KeyValueRenderer(
+            key_order=["event"], drop_missing=True, repr_native_str=False
+        ),
     ],
     wrapper_class=structlog.stdlib.BoundLogger,
 )

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from .cli import ensora_cli
 from .config import Settings, read_settings
-from .connecting import token_of
+from .connecting import find_connection, token_of
 from .crypto import Sealer
 from .host import HostAdapter
 from .models import Connection
 from .sync import Services
 from .vendor import DataCollection
+from .views import bp
 
 EXTENSION = "ensora"
 
@@ -63,21 +64,44 @@ class Ensora:
     Raises `WrongSettings` where ENSORA_* keys are wrong, and RuntimeError without Flask-SQLAlchemy.
     """
 
-    def __init__(self, app: Flask | None = None, host: HostAdapter | None = None) -> None:
+    def __init__(
+        self, app: Flask | None = None, host: HostAdapter | None = None, **options: Any
+    ) -> None:
         if app is not None and host is not None:
-            self.init_app(app, host)
+            self.init_app(app, host, **options)
 
-    def init_app(self, app: Flask, host: HostAdapter, **options: Any) -> None:
-        """Read the settings, register commands, and keep the state in `app.extensions`."""
+    def init_app(
+        self,
+        app: Flask,
+        host: HostAdapter,
+        *,
+        url_prefix: str = "/synchronization",
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """Read the settings, mount the window under `url_prefix`, and register the commands."""
+        if not url_prefix.strip("/"):
+            raise ValueError("Ensora needs a url_prefix; at the root its static files clash.")
         if "sqlalchemy" not in app.extensions:
             raise RuntimeError(
                 "Initialise Flask-SQLAlchemy before Ensora; it uses the host's session."
             )
         settings = read_settings(app.config)
         app.extensions[EXTENSION] = State(
-            host, settings, Sealer(settings.key_ring()), transport=options.get("transport")
+            host, settings, Sealer(settings.key_ring()), transport=transport
         )
+        app.register_blueprint(bp, url_prefix=url_prefix)
         app.cli.add_command(ensora_cli)
+
+    def available(self) -> bool:
+        """Tell whether the person of this request gets the Synchronization button.
+
+        The account has the feature activated, and the person may look at it or connect it.
+        """
+        state = state_of(current_app)
+        actor = state.host.actor()
+        if actor is None or not actor.permissions & {"view", "admin"}:
+            return False
+        return find_connection(state.session, state.host.account()) is not None
 
 
 def state_of(app: Flask) -> State:

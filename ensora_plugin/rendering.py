@@ -256,29 +256,34 @@ def _ask(work: Work, appointment_id: Any, view: NoteView) -> tuple[str, Renderin
     savepoint = session.begin_nested()
     try:
         outcome = work.host.render(work.account, appointment_id, view)
-        if session.get_transaction() is not outer or not savepoint.is_active:
-            begin_write(session)
-            work.still_ours()
-            return "failed", _failure(
-                "host_committed",
-                "The host's render verb ended the transaction; commits are the plugin's.",
-            )
-        savepoint.commit()
+        whole = session.get_transaction() is outer and savepoint.is_active
+        if whole:
+            savepoint.commit()
     except Exception as error:
         # The host's code may raise anything; its message may quote health data, so only its class
         # is kept.
         if session.get_transaction() is outer and savepoint.is_active:
             savepoint.rollback()
         else:
-            begin_write(session)
-            work.still_ours()
+            _start_over(work)
         name = sqlstate(error) if isinstance(error, DBAPIError) else type(error).__name__
         return "failed", _failure("host_error", f"The host raised {name} while rendering.")
+    if not whole:
+        _start_over(work)
+        text = "The host's render verb ended the transaction; commits are the plugin's."
+        return "failed", _failure("host_committed", text)
     refusals = [*outcome.refusals, *_refused_signatures(view)] if not outcome.rendered else []
     return (
         ("rendered" if outcome.rendered else "refused"),
         Rendering(outcome.stored, outcome.rendered, refusals),
     )
+
+
+def _start_over(work: Work) -> None:
+    # The host may have left changes that it never flushed.
+    work.session.rollback()
+    begin_write(work.session)
+    work.still_ours()
 
 
 def _failure(code: str, text: str) -> Rendering:

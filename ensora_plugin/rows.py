@@ -13,6 +13,7 @@ from .access import Scope
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .mapping import why_not_deleted
+from .matching import Span, minutes_apart
 from .reasons import REASONS
 
 
@@ -177,8 +178,8 @@ _SUB: dict[str, Callable[[Any, Any, Mapping[str, list[str]]], str]] = {
 def _appointment_label(row: Any) -> tuple[str, str]:
     start, end = time_text(row.entity_start), time_text(row.entity_end)
     other_day = row.entity_date is not None and row.entity_date != row[0].date
-    apart = _apart(row[0], row.entity_start, row.entity_end)
-    return f"{start}–{end}", _join(day_text(row.entity_date) if other_day else "", apart)
+    other = day_text(row.entity_date) if other_day else ""
+    return f"{start}–{end}", _join(other, _apart(row, "entity"))
 
 
 _LABEL: dict[str, Callable[[Any], tuple[str, str]]] = {
@@ -195,16 +196,27 @@ _LABEL: dict[str, Callable[[Any], tuple[str, str]]] = {
 }
 
 
-def _apart(note: Any, start: time | None, end: time | None) -> str:
-    """Return how far an appointment's times are from the note's, by the wall clock."""
-    if note.start is None or start is None or end is None:
+def _apart(row: Any, entity: str) -> str:
+    """Return how far the times of an appointment ("entity" or "nearest") are from the note's."""
+    note = row[0]
+    start, end = getattr(row, f"{entity}_start"), getattr(row, f"{entity}_end")
+    if note.date is None or start is None or end is None or row.student_zone is None:
         return ""
+    apart = minutes_apart(
+        Span(note.date, note.start, note.end, row.student_zone),
+        Span(
+            getattr(row, f"{entity}_date"),
+            start.hour * 60 + start.minute,
+            end.hour * 60 + end.minute,
+            getattr(row, f"{entity}_time_zone"),
+        ),
+    )
     told = [
-        f"{name} {abs(minute - at.hour * 60 - at.minute)} min apart"
-        for name, minute, at in (("start", note.start, start), ("end", note.end, end))
-        if minute != at.hour * 60 + at.minute
+        f"{name} {minutes}"
+        for name, minutes in zip(("start", "end"), apart or (0, 0), strict=True)
+        if minutes
     ]
-    return ", ".join(told)
+    return f"{', '.join(told)} min apart" if told else ""
 
 
 def _why(kind: Kind, row: Any, record: Any) -> str:
@@ -214,7 +226,7 @@ def _why(kind: Kind, row: Any, record: Any) -> str:
         return "Not tried yet"
     told = REASONS[record.why]
     if kind is NOTE and row.nearest_date is not None:
-        apart = _apart(record, row.nearest_start, row.nearest_end)
+        apart = _apart(row, "nearest")
         if apart:
             told = f"{told}: {apart}"
     return told

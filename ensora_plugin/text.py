@@ -13,6 +13,8 @@ SEPARATOR = "\x1f"
 #: A longer key stands as its digest: normalising may make a text 18 times as long, and databases
 #: bound columns and index rows.
 LONGEST_KEY = 1000
+#: Lists are sorted and searched by so many characters of a name.
+LONGEST_NAME = 300
 
 
 def text_key(text: str) -> str:
@@ -22,7 +24,11 @@ def text_key(text: str) -> str:
 
 def list_keys(*names: str) -> dict[str, str]:
     """Return the keys by which names are searched and sorted: "first last" and "last first"."""
-    return {"name_key": text_key(" ".join(names)), "sort_key": text_key(" ".join(reversed(names)))}
+    forward, backward = " ".join(names), " ".join(reversed(names))
+    return {
+        "name_key": text_key(forward)[:LONGEST_NAME],
+        "sort_key": text_key(backward)[:LONGEST_NAME],
+    }
 
 
 def joint_key(*parts: str) -> str | None:

@@ -88,7 +88,7 @@ def test_a_struct_knows_the_values_of_the_schema(schema: str) -> None:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 #: An opaque string of 1 to 64 characters, as the contract's words say.
 IDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64)
-MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+MOMENTS = st.datetimes(datetime.min, datetime.max, timezones=st.just(UTC))
 VALUES = st.one_of(
     st.none(),
     TEXTS,

@@ -98,9 +98,7 @@ def chain(desk: Desk, meeting: Meeting) -> None:
     """
     first, second = desk.appointment(meeting), desk.appointment(meeting, 4)
     desk.mapped_note(meeting, first, "therapist_signature_missing", therapist=None)
-    desk.mapped_note(
-        meeting, second, "therapist_signature_missing", therapist=None, shift=(1, 1)
-    )
+    desk.mapped_note(meeting, second, "therapist_signature_missing", therapist=None, shift=(1, 1))
 
 
 def nearest_wins(desk: Desk, meeting: Meeting) -> None:

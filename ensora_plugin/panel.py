@@ -1,0 +1,76 @@
+"""What the panel beside the title says: whether a pull goes on, and when the next one is due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+
+from .database import AnySession
+from .kinds import KINDS
+from .models import Connection, Run, RunCount
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The state of an account's connection and of its live run, if there is one."""
+
+    #: "live", "connected", "failed" or "lost".
+    state: str
+    text: str
+    #: What the live run has fetched so far, by kind, and which of its steps it is at.
+    fetched: list[tuple[str, int]] = field(default_factory=list)
+    step: int = 0
+    steps: int = 0
+    due_at: datetime | None = None
+    error: str = ""
+
+    @property
+    def live(self) -> bool:
+        return self.state == "live"
+
+
+_WORDS = {
+    None: "Waiting for a worker",
+    "pull": "Pulling from Ensora Data Collection",
+    "automap": "Mapping",
+    "render": "Rendering appointments",
+}
+
+
+def progress(session: AnySession, connection: Connection) -> Panel:
+    """Return the panel of an account."""
+    run = session.scalar(
+        select(Run).where(Run.account_id == connection.id, Run.state.in_(("due", "running")))
+    )
+    if run is not None:
+        return _live(session, run)
+    if connection.state == "lost":
+        return Panel("lost", "Needs to be connected again", error=connection.error_text or "")
+    if connection.failures:
+        return Panel(
+            "failed",
+            f"The last pull failed, {connection.failures} in a row",
+            due_at=connection.due_at,
+            error=connection.error_text or "",
+        )
+    return Panel("connected", "Connected", due_at=connection.due_at)
+
+
+def _live(session: AnySession, run: Run) -> Panel:
+    counted = dict(
+        session.execute(
+            select(RunCount.kind, RunCount.fetched).where(RunCount.run_id == run.id)
+        ).all()
+    )
+    steps = run.steps.split()
+    return Panel(
+        "live",
+        _WORDS[run.step],
+        fetched=[
+            (kind.plural.lower(), counted[kind.name]) for kind in KINDS if counted.get(kind.name)
+        ],
+        step=steps.index(run.step) + 1 if run.step else 0,
+        steps=len(steps),
+    )

@@ -1,0 +1,205 @@
+"""Workers and the schedule of a deployment, for any host: `run_workers(app)`.
+
+One parent makes the runs that are due and keeps N workers alive. A worker listens to its queue;
+when nothing rings for a while, or Redis is away, it looks into the database, which knows every run.
+Any number of machines may do this against the same database and Redis.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from flask import Flask
+from redis.exceptions import RedisError
+from rq.exceptions import StopRequested
+from rq.timeouts import JobTimeoutException
+from sqlalchemy.exc import DBAPIError
+
+from .clock import utcnow
+from .config import Settings
+from .database import sqlstate
+from .jobs import JobFailed, OutOfTime, work_run
+from .log import log
+from .migrating import require_migrated
+from .plugin import State, state_of
+from .processes import ended, start, stop_all, stopping
+from .rq_worker import Alarm, SafeWorker, open_worker
+from .schedule import JOB_SECONDS, claimable_runs, make_due_runs, open_queue, ring, ring_lost
+from .sync import owner_name, release_of
+
+#: A child that ends at once is not started again before so long, in seconds.
+_PAUSE_SECONDS = 1.0
+#: After its time a run's child may take so long, in seconds, to let go.
+_KILL_SECONDS = 60
+_LOOK_SECONDS = 0.1
+
+
+def run_workers(app: Flask, *, workers: int = 2, burst: bool = False) -> int:
+    """Run `workers` processes and the schedule until SIGTERM or SIGINT; return the exit status.
+
+    `burst`: make what is due, work until nothing waits, end. Raises `NotMigrated`. The process must
+    not have threads of its own.
+    """
+    settings = state_of(app).settings
+    with _database(app) as state:
+        require_migrated(state.engine)
+    stopping.listen(settings.stop_seconds)
+    # With a handler, though an empty one, the end of a child wakes the wait below.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    log.info("started", pid=os.getpid(), workers=workers)
+    tick(app)
+    crew = {start(lambda: _work(app, burst)): time.monotonic() for _ in range(workers)}
+    next_tick = time.monotonic() + settings.tick_seconds
+    while crew and not stopping.requested:
+        stopping.wait(next_tick - time.monotonic())
+        _keep(crew, app, burst)
+        if not burst and time.monotonic() >= next_tick:
+            tick(app)
+            next_tick = time.monotonic() + settings.tick_seconds
+    stop_all(crew, settings.stop_seconds)
+    log.info("stopped", pid=os.getpid())
+    return 0
+
+
+def tick(app: Flask) -> int:
+    """Make the runs that are due, ring for them and for those whose bell was lost; return how many.
+
+    A database that fails is logged: the next tick tries again.
+    """
+    try:
+        with _database(app) as state:
+            queue = open_queue(state.settings.redis_url)
+            made = make_due_runs(state.session, utcnow())
+            for run_id in made:
+                ring(queue, run_id, 0)
+            lost = ring_lost(state.session, queue) if not made else 0
+    except DBAPIError as error:
+        log.warning("tick_failed", code=sqlstate(error))
+        return 0
+    if made or lost:
+        log.info("tick", count=len(made) + lost)
+    return len(made)
+
+
+@contextmanager
+def _database(app: Flask) -> Iterator[State]:
+    """Lend the database and close every connection: none may be open when this process forks."""
+    with app.app_context():
+        state = state_of(app)
+        try:
+            yield state
+        finally:
+            app.extensions["sqlalchemy"].session.remove()
+            state.engine.dispose()
+
+
+def _keep(crew: dict[int, float], app: Flask, burst: bool) -> None:
+    """Take note of workers that ended, and start others in their place."""
+    for pid, since in list(crew.items()):
+        status = ended(pid)
+        if status is None:
+            continue
+        del crew[pid]
+        if burst or stopping.requested:
+            continue
+        log.warning("worker_died", pid=pid, status=status)
+        if time.monotonic() - since < _PAUSE_SECONDS:
+            stopping.wait(_PAUSE_SECONDS)
+        crew[start(lambda: _work(app, burst))] = time.monotonic()
+
+
+def _work(app: Flask, burst: bool) -> int:
+    """Be a worker: what the database has, then what rings, and so on."""
+    settings = state_of(app).settings
+    stopping.listen(settings.stop_seconds)
+    log.info("worker_started", pid=os.getpid())
+    worker: SafeWorker | None = None
+    while not stopping.requested:
+        _work_on_the_waiting(app, settings)
+        worker = _listen(app, settings, worker, burst)
+        if burst:
+            _work_on_the_waiting(app, settings)
+            break
+    log.info("worker_stopped", pid=os.getpid())
+    return 0
+
+
+def _listen(
+    app: Flask, settings: Settings, worker: SafeWorker | None, burst: bool
+) -> SafeWorker | None:
+    """Work on what rings until nothing did for a while; return the worker for the next time.
+
+    Without a Redis the while is slept through.
+    """
+    began = time.monotonic()
+    idle = math.ceil(settings.poll_seconds)
+    try:
+        if settings.redis_url:
+            worker = worker or open_worker(app, settings.redis_url)
+            # RQ's lines are not ours to vouch for.
+            worker.work(burst=burst, max_idle_time=idle, logging_level="CRITICAL")
+        else:
+            worker = None
+    except RedisError as error:
+        log.warning("redis_away", code=type(error).__name__)
+        # Another one next time: Redis may hold this one's name for alive.
+        worker = None
+    except StopRequested:
+        stopping.requested = True
+    stopping.take_signals()
+    if not burst:
+        # Where RQ's loop ended early the database is not asked more often for that.
+        quick = worker is None or time.monotonic() - began < _PAUSE_SECONDS
+        stopping.wait(settings.poll_seconds - (time.monotonic() - began) if quick else 0)
+    return worker
+
+
+def _work_on_the_waiting(app: Flask, settings: Settings) -> None:
+    """Do the runs that any worker may take, each in a child of its own."""
+    try:
+        with _database(app) as state:
+            waiting = claimable_runs(state.session)
+    except DBAPIError as error:
+        log.warning("look_failed", code=sqlstate(error))
+        return
+    for run_id, _fence in waiting:
+        if stopping.requested:
+            return
+        _in_child(app, settings, run_id)
+
+
+def _in_child(app: Flask, settings: Settings, run_id: int) -> None:
+    pid = start(lambda: _perform(app, settings, run_id))
+    deadline, told = time.monotonic() + JOB_SECONDS + _KILL_SECONDS, False
+    while (status := ended(pid)) is None:
+        if stopping.requested and not told:
+            os.kill(pid, signal.SIGTERM)
+            told = True
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(_LOOK_SECONDS)
+    if status < 0:
+        log.warning("job_died", run=run_id, pid=pid, status=status)
+        with suppress(DBAPIError), _database(app) as state:
+            release_of(state.session, owner_name(pid))
+
+
+def _perform(app: Flask, settings: Settings, run_id: int) -> int:
+    """Do one run as RQ's child would, without RQ; return the exit status."""
+    stopping.listen(settings.stop_seconds)
+    with app.app_context():
+        state_of(app).engine.dispose(close=False)
+        try:
+            with Alarm(JOB_SECONDS, JobTimeoutException):  # type: ignore[no-untyped-call]
+                work_run(run_id)
+        except OutOfTime:
+            return 1
+        except JobFailed:
+            # Said in the log and in the run's row.
+            return 1
+    return 0

@@ -1,0 +1,102 @@
+"""`python -m demo --once` as a real process: the whole job, again, and on the wrong folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def demo(folder: Path, notes: int = 200) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "demo", "--once", "--notes", str(notes)]
+    return subprocess.run(
+        [*command, "--data", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def processes(folder: Path) -> list[str]:
+    """The command lines of this machine's processes that name the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended just now
+        if str(folder) in line and path.parent.name != str(os.getpid()):
+            found.append(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> subprocess.CompletedProcess[str]:
+    return demo(folder)
+
+
+def test_the_first_run_does_the_whole_job(first: subprocess.CompletedProcess[str]) -> None:
+    assert (first.returncode, first.stderr) == (0, "")
+    bright, harbor = first.stdout.split("\nbright-steps: ")[1].split("\nharbor-kids: ")
+    for told in (bright, harbor):
+        seconds, head, *rows = told.splitlines()
+        assert [word.split()[0] for word in seconds.split(", ")] == ["pull", "automap", "render"]
+        assert " ".join(head.split()) == "pulled auto user ignored to map rendered refused"
+        kinds = [row[:14].strip() for row in rows[:4]]
+        assert kinds == ["Sites", "Students", "Users", "Session notes"]
+        _pulled, auto, _user, _ignored, _open, rendered, refused = map(int, rows[3][14:].split())
+        assert auto == rendered + refused
+        assert rendered > 0
+        assert refused > 0
+        assert "Session notes, to map: no client mapping " in told
+        assert "Session notes, refused: " in told
+        assert rows[-1].endswith(" changes.")
+
+
+def test_the_second_run_changes_nothing_and_says_so(
+    first: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    second = demo(folder)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert second.stdout.count("Nothing changed.") == 2
+    tables = [
+        [line for line in run.stdout.splitlines() if line.startswith(("Si", "St", "Us", "Se"))]
+        for run in (first, second)
+    ]
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 8
+
+
+def test_a_world_of_another_size_is_told(
+    first: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    other = demo(folder, notes=300)
+    assert other.returncode == 1
+    assert other.stderr == (
+        f"make demo failed: {folder} holds a world of 200 session notes, not of 300. "
+        "Remove that folder, or name another one with DATA=...\n"
+    )
+
+
+def test_a_world_that_is_too_small_is_told(tmp_path: Path) -> None:
+    small = demo(tmp_path, notes=10)
+    assert small.returncode == 1
+    assert small.stderr.startswith("make demo failed: ")
+    assert "Traceback" not in small.stderr
+
+
+def test_no_process_is_left_behind(first: subprocess.CompletedProcess[str], folder: Path) -> None:
+    assert first.returncode == 0
+    assert processes(folder) == []

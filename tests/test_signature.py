@@ -1,0 +1,230 @@
+"""Signature pictures: which are taken, what becomes of them, and which are refused in words."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import struct
+import warnings
+import zlib
+from datetime import datetime
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageDraw
+
+from ensora_plugin.host import Signature
+from ensora_plugin.signature import LONGEST_FILE, SignatureRefused, read_signature
+from ensora_plugin.soap import Signed
+
+SIZE = (60, 30)
+
+
+def drawn(mode: str, ground: Any, ink: Any) -> Image.Image:
+    """A picture of a mode with one stroke of ink."""
+    picture = Image.new(mode, SIZE, ground)
+    ImageDraw.Draw(picture).line((5, 5, 50, 25), fill=ink, width=3)
+    return picture
+
+
+def encoded(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form, **options)
+    return out.getvalue()
+
+
+def data_url(content: bytes, form: str = "png") -> str:
+    return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
+
+
+def read(content: bytes, form: str = "png") -> Signature:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read_signature(Signed(data_url(content, form), None))
+
+
+def pixels(signature: Signature) -> Image.Image:
+    picture = Image.open(io.BytesIO(signature.png))
+    picture.load()
+    return picture
+
+
+def refused(image: str) -> str:
+    with pytest.raises(SignatureRefused) as raised:
+        read_signature(Signed(image, None))
+    return str(raised.value)
+
+
+WHITE = drawn("L", 255, 0)
+FORMS = {
+    "one bit": (drawn("1", 1, 0), "PNG", {}),
+    "grey": (WHITE, "PNG", {}),
+    "grey with alpha": (drawn("LA", (0, 0), (0, 255)), "PNG", {}),
+    "RGB": (drawn("RGB", "white", "black"), "PNG", {}),
+    "RGBA on nothing": (drawn("RGBA", (0, 0, 0, 0), (0, 0, 0, 255)), "PNG", {}),
+    "palette": (drawn("RGB", "white", "black").quantize(4), "PNG", {}),
+    "palette on nothing": (drawn("P", 0, 1), "PNG", {"transparency": b"\x00\xff"}),
+    "16 bit": (drawn("I", 65535, 0).convert("I;16"), "PNG", {}),
+    "JPEG": (drawn("RGB", "white", "black"), "JPEG", {"quality": 95}),
+    "grey JPEG": (WHITE, "JPEG", {"quality": 95}),
+    "CMYK JPEG": (drawn("CMYK", (0, 0, 0, 0), (0, 0, 0, 255)), "JPEG", {"quality": 95}),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_picture_of_any_kind_becomes_the_same_strokes_on_white(name: str) -> None:
+    picture, form, options = FORMS[name]
+    if name.startswith("palette on"):
+        picture.putpalette([0, 0, 0, 0, 0, 0])
+    signature = read(encoded(picture, form, **options), form.lower())
+    got = pixels(signature)
+    assert (got.mode, got.size, (signature.width, signature.height)) == ("L", SIZE, SIZE)
+    assert not signature.blank
+    # A JPEG's edges ring, so whole pixels are compared as ink or ground.
+    ink, expected = (one.point(lambda grey: 255 if grey > 128 else 0) for one in (got, WHITE))
+    assert ImageChops.difference(ink, expected).getbbox() is None
+
+
+@pytest.mark.parametrize("ink", [0, 20000, 40000])
+def test_faint_ink_of_a_16_bit_picture_is_not_lost(ink: int) -> None:
+    signature = read(encoded(drawn("I", 65535, ink).convert("I;16")))
+    assert not signature.blank
+    assert pixels(signature).getpixel((27, 15)) == ink // 257
+
+
+def test_nothing_but_pixels_is_stored() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    tail = b"<script>alert(1)</script>"
+    content = encoded(WHITE, exif=exif.tobytes()) + tail
+    signature = read(content)
+    assert b"taken at home" not in signature.png
+    assert tail not in signature.png
+    assert signature.png.endswith(b"IEND\xaeB`\x82")
+    assert read(encoded(WHITE)).png == signature.png
+
+
+def test_checksums_are_of_what_came_and_of_what_is_stored() -> None:
+    content = encoded(WHITE)
+    signature = read(content)
+    assert signature.source_sha256 == hashlib.sha256(content).hexdigest()
+    assert signature.stored_sha256 == hashlib.sha256(signature.png).hexdigest()
+
+
+def test_the_moment_of_signing_is_kept() -> None:
+    moment = datetime(2026, 11, 19, 19, 5)  # noqa: DTZ001 - UTC without a zone, as stored
+    assert read_signature(Signed(data_url(encoded(WHITE)), moment)).signed_at == moment
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.new("L", SIZE, 255),
+        Image.new("RGB", SIZE, "black"),
+        Image.new("RGBA", SIZE, (0, 0, 0, 0)),
+        # Invisible ink: black strokes that are wholly transparent.
+        drawn("RGBA", (255, 255, 255, 0), (0, 0, 0, 0)),
+        drawn("RGBA", "white", "white"),
+    ],
+)
+def test_a_picture_without_ink_is_marked_blank(picture: Image.Image) -> None:
+    assert read(encoded(picture)).blank
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "signed on paper",
+        "https://vendor.example/signature.png",
+        "data:image/png,plain",
+        "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+        "data:text/html;base64,PGI+",
+        "data:image/svg+xml;base64," + base64.b64encode(b"<svg/>").decode(),
+    ],
+)
+def test_what_is_no_png_or_jpeg_data_url_is_refused(image: str) -> None:
+    assert refused(image) == "The signature is no PNG or JPEG picture."
+
+
+@pytest.mark.parametrize("body", ["====", "AAA", "A-_A", "AA AA", "é", "\ud800"])
+def test_wrong_base64_is_refused(body: str) -> None:
+    assert "damaged (base64)" in refused("data:image/png;base64," + body)
+
+
+def svg() -> bytes:
+    return b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+def animated() -> bytes:
+    return encoded(WHITE, save_all=True, append_images=[Image.new("L", SIZE, 0)])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (svg(), "damaged"),
+        (b"", "damaged"),
+        (encoded(WHITE, "GIF"), "damaged"),
+        (encoded(WHITE, "BMP"), "damaged"),
+        (animated(), "animated"),
+        (encoded(WHITE)[:-12], "cut short"),
+        (encoded(WHITE)[:60], "damaged|cut short"),
+        (encoded(WHITE, "JPEG")[:-2], "cut short"),
+        (encoded(WHITE, "JPEG")[:200], "damaged|cut short"),
+    ],
+)
+def test_other_pictures_in_disguise_and_damaged_ones_are_refused(
+    content: bytes, words: str
+) -> None:
+    with pytest.raises(SignatureRefused, match=words):
+        read(content)
+
+
+def test_no_part_of_a_picture_may_be_cut_off_unnoticed() -> None:
+    for content in (encoded(WHITE), encoded(WHITE, "JPEG")):
+        for length in range(0, len(content) - 12, 7):
+            with pytest.raises(SignatureRefused):
+                read(content[:length])
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing_but_pixels() -> None:
+    content = encoded(WHITE)
+    for place in range(0, len(content), 5):
+        changed = content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
+        try:
+            signature = read(changed)
+        except SignatureRefused:
+            continue
+        assert pixels(signature).size == (signature.width, signature.height)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of so many pixels in a few bytes; its header alone says how large it would be."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(name + body)
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0")), chunk(b"IEND", b""))
+    )
+
+
+@pytest.mark.parametrize("size", [(2001, 2000), (60_000, 60_000), (4_000_001, 1)])
+def test_a_picture_of_more_than_4_megapixels_is_refused_before_it_is_decoded(
+    size: tuple[int, int],
+) -> None:
+    with pytest.raises(SignatureRefused, match=r"4 megapixels|damaged"):
+        read(bomb(*size))
+
+
+def test_a_picture_of_exactly_4_megapixels_is_taken() -> None:
+    assert read(encoded(Image.new("1", (2000, 2000)))).width == 2000
+
+
+def test_a_file_over_2_mib_is_refused_and_one_of_2_mib_is_looked_at() -> None:
+    whole = encoded(WHITE)
+    assert "larger than 2 MiB" in refused(data_url(whole + b"\0" * LONGEST_FILE))
+    assert "cut short" in refused(data_url(whole + b"\0" * (LONGEST_FILE - len(whole))))

@@ -1,0 +1,75 @@
+"""What is mapped and rendered already costs a run nothing: it sends as many statements to the
+database in a world of three times as many notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, func, select, update
+
+from demo.data import build_world
+from ensora_plugin.models import Mapping, RenderingRow
+from tests.conftest import TODAY
+from tests.practices import Practice, open_demo
+
+ACCOUNT = "bright-steps"
+
+
+@contextmanager
+def statements(practice: Practice) -> Iterator[list[str]]:
+    """Collect the statements that reach the database."""
+    sent: list[str] = []
+
+    def keep(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(practice.state.engine, "before_cursor_execute", keep)
+    yield sent
+    event.remove(practice.state.engine, "before_cursor_execute", keep)
+
+
+def mapped_notes(practice: Practice) -> int:
+    return practice.session.scalar(select(func.count()).where(Mapping.kind == "note")) or 0
+
+
+def cost(notes: int, url: str) -> tuple[int, dict[str, int]]:
+    """The mapped notes of a world that was worked off, and what each step of a next run sends."""
+    with open_demo(url, build_world(notes=notes, today=TODAY)) as practice:
+        practice.run(ACCOUNT)
+        # What was refused is asked of the host again, one by one; here nothing was.
+        practice.session.execute(update(RenderingRow).values(state="rendered"))
+        practice.session.commit()
+        counts = {}
+        for step in ("pull", "automap", "render"):
+            with statements(practice) as sent:
+                practice.run(ACCOUNT, step)
+            counts[step] = len(sent)
+        return mapped_notes(practice), counts
+
+
+def test_mapped_notes_cost_no_statements(tmp_path: Path) -> None:
+    few, small = cost(150, f"sqlite:///{tmp_path / 'small.db'}")
+    many, large = cost(450, f"sqlite:///{tmp_path / 'large.db'}")
+    assert many > 2.5 * few
+    assert large == small
+    assert max(small.values()) < 100
+
+
+def test_automap_maps_any_number_of_notes_with_as_many_statements(tmp_path: Path) -> None:
+    sent_for: dict[int, list[str]] = {}
+    for notes in (150, 450):
+        url = f"sqlite:///{tmp_path / f'{notes}.db'}"
+        with open_demo(url, build_world(notes=notes, today=TODAY)) as practice:
+            practice.run(ACCOUNT, "pull")
+            with statements(practice) as sent:
+                practice.run(ACCOUNT, "automap")
+            made = mapped_notes(practice)
+        # One UPDATE for each record that does not map says why.
+        sent_for[made] = [one for one in sent if " SET why=" not in one]
+    few, many = sorted(sent_for)
+    assert many > 2.5 * few
+    assert len(sent_for[many]) == len(sent_for[few])
