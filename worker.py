@@ -24,7 +24,9 @@ def main() -> int:
     if options.workers < 1:
         parser.error("--workers must be 1 or more")
     line = "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.INFO, format=line, stream=sys.stdout)
+    logging.basicConfig(level=logging.WARNING, format=line, stream=sys.stdout)
+    # Of the plugin's lines it is known what they hold; libraries may name addresses.
+    logging.getLogger("ensora").setLevel(logging.INFO)
     try:
         from wsgi import app  # reads the settings, which may be wrong
 

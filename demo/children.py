@@ -58,7 +58,7 @@ class Children:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - there are no threads
+                preexec_fn=lambda: die_with(parent),
             )
         child = Child(name, process, log)
         self._children.append(child)

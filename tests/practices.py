@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import time_machine
 from flask import Flask
+from flask.ctx import AppContext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -59,12 +60,24 @@ class Practice:
     store: Store
     emulator: Flask
     world: World
+    #: The application context that the test stands in.
+    context: AppContext
     #: The demo's id of an entity of a kind in this host.
     host_id: Callable[[str, str], str] = field(default=lambda _kind, id: id)
 
     @property
     def session(self) -> Session:
         return self.state.session
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Step out of the application context: requests would share it, and who is signed in."""
+        self.session.close()
+        self.context.pop()
+        try:
+            yield
+        finally:
+            self.context.push()
 
     def account_id(self, account: str) -> int:
         return self.session.scalars(
@@ -117,12 +130,14 @@ class Practice:
 
 
 @contextmanager
-def open_demo(url: str, world: World, **config: Any) -> Iterator[Practice]:
+def open_demo(
+    url: str, world: World, *, connected: bool = True, **config: Any
+) -> Iterator[Practice]:
     """Open the demo host over a database."""
     app = create_demo({**CONFIG, "SQLALCHEMY_DATABASE_URI": url, **config})
     with app.app_context():
         seed(demo_db.session(), world)
-    with _opened(app, DemoHost(), world) as practice:
+    with _opened(app, DemoHost(), world, connected=connected) as practice:
         yield practice
 
 
@@ -141,18 +156,22 @@ def open_other(url: str, world: World, **config: Any) -> Iterator[Practice]:
 
 
 @contextmanager
-def _opened(app: Flask, host: HostAdapter, world: World) -> Iterator[Practice]:
+def _opened(
+    app: Flask, host: HostAdapter, world: World, *, connected: bool = True
+) -> Iterator[Practice]:
     store = Store(":memory:")
     store.fill(world.organizations)
     emulator = create_emulator(store)
     Ensora().init_app(app, host, transport=httpx2.WSGITransport(app=emulator))
     # The world's sessions are over, and its notes were written, on the evening of its day.
     evening = datetime.combine(world.today, time(2), UTC)
-    with app.app_context(), time_machine.travel(evening):
+    with time_machine.travel(evening), app.app_context() as context:
         state = state_of(app)
         upgrade(state.engine)
         for account, username in ADMINS.items():
             activate(state.session, account, by="test")
+            if not connected:
+                continue
             with state.vendor() as vendor:
                 connect(
                     state.session,
@@ -163,7 +182,7 @@ def _opened(app: Flask, host: HostAdapter, world: World) -> Iterator[Practice]:
                     password="admin-demo",
                     by="test",
                 )
-        yield Practice(app, state, store, emulator, world)
+        yield Practice(app, state, store, emulator, world, context)
         state.session.close()
         state.engine.dispose()
     store.close()

@@ -23,7 +23,11 @@ from functools import cache
 from typing import Any
 
 from PIL import Image, ImageDraw
+from sqlalchemy import delete
 
+from ensora_plugin.clock import utcnow
+from ensora_plugin.kinds import Kind
+from ensora_plugin.models import Mapping, Rejected
 from tests.practices import ADMINS, Practice, open_demo
 
 #: The day of the sessions, and the world's day, on whose first hours the clock stands.
@@ -236,6 +240,32 @@ class _World:
             }
             for name, username in ADMINS.items()
         ]
+
+
+def by_person(practice: Practice, kind: str, vendor_id: str, host_id: int | None) -> None:
+    """Map a record as a person does; None ignores it."""
+    state = "user" if host_id is not None else "ignored"
+    key = {"account_id": practice.account_id(ACCOUNT), "kind": kind, "vendor_id": vendor_id}
+    told = {"host_id": None if host_id is None else str(host_id), "by": "ada", "at": utcnow()}
+    practice.session.add(Mapping(**key, **told, state=state))
+    practice.session.commit()
+
+
+def reject(practice: Practice, kind: str, vendor_id: str, host_id: int) -> None:
+    """Undo a pair as a person does."""
+    key = {"account_id": practice.account_id(ACCOUNT), "kind": kind, "vendor_id": vendor_id}
+    own = [getattr(Mapping, name) == value for name, value in key.items()]
+    practice.session.execute(delete(Mapping).where(*own, Mapping.host_id == str(host_id)))
+    practice.session.add(Rejected(**key, host_id=str(host_id), by="ada", at=utcnow()))
+    practice.session.commit()
+
+
+def outcome(practice: Practice, kind: Kind, account: str = ACCOUNT) -> dict[str, str | None]:
+    """What became of every record of a kind: the host's id, or the reason why it does not map."""
+    mapped = practice.mapped(account, kind.name)
+    whys = practice.whys(account, kind.model)
+    assert not [id for id, why in whys.items() if why and mapped.get(id)]
+    return whys | mapped
 
 
 @contextmanager

@@ -1,0 +1,161 @@
+"""Every route of the plugin x every login, signed out, another account, with and without a CSRF
+token.
+
+A route without an entry fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.data import World
+from ensora_plugin.models import Student
+from tests.practices import Practice
+from tests.window import PREFIX, Person, open_window, record
+
+PEOPLE = ("ada", "bo", "cy", "dee", "eve")
+
+#: Endpoint -> method, path, and what each person gets. {own}: a student of Northside Clinic, bo's
+#: agency; {other}: a student of another agency of the account. A posted form is empty, so that 422
+#: means: allowed, but nothing was said.
+MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
+    "window": [("GET", "/", dict(ada=302, bo=302, cy=302, dee=302, eve=302))],
+    "tab": [
+        ("GET", "/agencies/", dict(ada=200, bo=200, cy=200, dee=404, eve=200)),
+        ("GET", "/clients/", dict(ada=200, bo=200, cy=200, dee=200, eve=200)),
+        ("GET", "/staff/", dict(ada=200, bo=200, cy=200, dee=200, eve=200)),
+        ("GET", "/appointments/", dict(ada=200, bo=200, cy=200, dee=200, eve=200)),
+        ("GET", "/nothing/", dict(ada=404, bo=404, cy=404, dee=404, eve=404)),
+    ],
+    "rows": [
+        ("GET", "/agencies/rows", dict(ada=200, bo=200, cy=200, dee=404, eve=200)),
+        ("GET", "/clients/rows", dict(ada=200, bo=200, cy=200, dee=200, eve=200)),
+    ],
+    "tabs": [("GET", "/tabs", dict(ada=200, bo=200, cy=200, dee=200, eve=200))],
+    "progress_panel": [("GET", "/progress", dict(ada=200, bo=200, cy=200, dee=200, eve=200))],
+    "connect_again": [("GET", "/connect", dict(ada=200, bo=403, cy=403, dee=403, eve=200))],
+    "connect_now": [("POST", "/connect", dict(ada=422, bo=422, cy=422, dee=422, eve=422))],
+    "sync_now": [("POST", "/sync", dict(ada=200, bo=200, cy=403, dee=200, eve=200))],
+    "row_options": [
+        ("GET", "/clients/{own}/options", dict(ada=200, bo=200, cy=403, dee=404, eve=404)),
+        ("GET", "/clients/{other}/options", dict(ada=200, bo=404, cy=403, dee=404, eve=404)),
+        ("GET", "/clients/999999/options", dict(ada=404, bo=404, cy=403, dee=404, eve=404)),
+    ],
+    "map_row": [
+        ("POST", "/clients/{own}/map", dict(ada=422, bo=422, cy=403, dee=404, eve=404)),
+        ("POST", "/clients/{other}/map", dict(ada=422, bo=404, cy=403, dee=404, eve=404)),
+    ],
+    "unmap_row": [
+        ("POST", "/clients/{own}/unmap", dict(ada=422, bo=422, cy=403, dee=404, eve=404)),
+        ("POST", "/clients/{other}/unmap", dict(ada=422, bo=404, cy=403, dee=404, eve=404)),
+    ],
+    "created": [("GET", "/clients/created", dict(ada=302, bo=302, cy=403, dee=302, eve=302))],
+    "static": [("GET", "/static/ensora.css", dict.fromkeys(PEOPLE, 200))],
+}
+CASES = [(name, *case) for name, cases in MATRIX.items() for case in cases]
+
+
+@pytest.fixture(scope="module")
+def practice(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+    folder: Path = tmp_path_factory.mktemp("matrix")
+    with open_window(f"sqlite:///{folder / 'host.db'}", world) as practice:
+        yield practice
+
+
+@pytest.fixture(scope="module")
+def people(practice: Practice) -> dict[str, Person]:
+    return {name: Person(practice.app, name) for name in PEOPLE}
+
+
+@pytest.fixture(scope="module")
+def ids(practice: Practice) -> dict[str, int]:
+    sites = {site["name"]: site["id"] for site in practice.world.organizations[0]["sites"]}
+    northside = sites["Northside Clinic"]
+    own = record(practice, "clients", Student.site_id == northside)
+    other = record(practice, "clients", Student.site_id != northside)
+    return {"own": own.id, "other": other.id}
+
+
+def test_every_route_has_an_entry(practice: Practice) -> None:
+    rules = [
+        rule for rule in practice.app.url_map.iter_rules() if rule.endpoint.startswith("ensora.")
+    ]
+    assert {rule.endpoint.removeprefix("ensora.") for rule in rules} == set(MATRIX)
+    for rule in rules:
+        assert rule.rule.startswith(PREFIX)
+        assert rule.methods in ({"GET", "HEAD", "OPTIONS"}, {"POST", "OPTIONS"})
+
+
+@pytest.mark.parametrize(("endpoint", "method", "path", "expected"), CASES)
+def test_each_person_gets_what_the_table_says(
+    people: dict[str, Person],
+    ids: dict[str, int],
+    endpoint: str,
+    method: str,
+    path: str,
+    expected: dict[str, int],
+) -> None:
+    got = {}
+    for name, person in people.items():
+        address = path.format(**ids)
+        answer = person.send(address) if method == "POST" else person.get(PREFIX + address)
+        got[name] = answer.status_code
+        answer.close()
+    assert got == expected
+
+
+@pytest.mark.parametrize(("endpoint", "method", "path", "expected"), CASES)
+def test_nobody_signed_out_gets_in(
+    practice: Practice,
+    ids: dict[str, int],
+    endpoint: str,
+    method: str,
+    path: str,
+    expected: dict[str, int],
+) -> None:
+    stranger = practice.app.test_client()
+    address = PREFIX + path.format(**ids)
+    answer = stranger.open(address, method=method)
+    if endpoint == "static":
+        assert answer.status_code == 200
+    elif method == "POST":
+        assert answer.status_code == 400  # no token, before anything else
+    else:
+        assert answer.status_code == 302
+        assert "/login" in answer.headers["Location"]
+    answer.close()
+    if method == "GET" and endpoint != "static":
+        asked = stranger.open(address, method="GET", headers={"HX-Request": "true"})
+        # Never a login page inside a table cell: the whole page loads anew.
+        assert (asked.status_code, asked.data) == (204, b"")
+        assert asked.headers["HX-Refresh"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "method", "path", "expected"), [case for case in CASES if case[1] == "POST"]
+)
+def test_nothing_changes_without_a_csrf_token(
+    people: dict[str, Person],
+    ids: dict[str, int],
+    endpoint: str,
+    method: str,
+    path: str,
+    expected: dict[str, int],
+) -> None:
+    for person in people.values():
+        answer = person.send(path.format(**ids), csrf=False)
+        assert answer.headers.get("HX-Refresh") == "true"
+        assert answer.status_code == 204
+
+
+def test_every_answer_forbids_inline_code_and_framing(people: dict[str, Person]) -> None:
+    for path in ("/clients/", "/clients/rows", "/progress", "/nothing/"):
+        headers = people["ada"].get(PREFIX + path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "unsafe-inline" not in policy
+        assert "unsafe-eval" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["Cache-Control"] == "no-store"
