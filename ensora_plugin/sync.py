@@ -25,7 +25,7 @@ from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer
 from .database import begin_write, sqlstate, upsert
-from .errors import Busy, EnsoraError, Fenced, NeedsConnection, TokenRefused
+from .errors import Busy, EnsoraError, Fenced, NeedsConnection, TokenRefused, VendorBusy
 from .history import digest_of_run, write_history
 from .host import HostAdapter
 from .kinds import KINDS, NOTE, Kind
@@ -40,6 +40,8 @@ STEPS = ("pull", "automap", "render")
 MOST_ATTEMPTS = 5
 #: The pause of an account whose runs fail grows up to so many times its interval.
 _LONGEST_PAUSE = 16
+#: A pause that the vendor asks for is kept up to so many seconds.
+_LONGEST_WAIT = 3600
 
 OpenVendor = Callable[[Connection], DataCollection]
 
@@ -142,6 +144,7 @@ def claim(session: Session, run_id: int, lease_seconds: float) -> Claim | None:
     session.commit()
     if attempt > MOST_ATTEMPTS:
         _end(session, claimed, _Ending("failed", "too_many_attempts", _POISON, 30))
+        run_ended.send(account, run_id=run_id, state="failed", code="too_many_attempts")
         return None
     return claimed
 
@@ -171,7 +174,7 @@ def perform(services: Services, claimed: Claim) -> None:
         raise
     except EnsoraError as error:
         session.rollback()
-        _fail(services, claimed, error.code, str(error), lost=isinstance(error, TokenRefused))
+        _fail(services, claimed, error.code, str(error), error)
         raise
     except DBAPIError as error:
         session.rollback()
@@ -390,11 +393,17 @@ class _Ending:
     text: str | None
     interval: int
     lost: bool = False
+    #: Seconds that the vendor asked to wait.
+    wait: float = 0
 
 
-def _fail(services: Services, claimed: Claim, code: str, text: str, *, lost: bool = False) -> None:
+def _fail(
+    services: Services, claimed: Claim, code: str, text: str, error: EnsoraError | None = None
+) -> None:
     interval = _interval(services, claimed)
-    _end(services.session, claimed, _Ending("failed", code, text, interval, lost))
+    lost = isinstance(error, TokenRefused)
+    wait = (error.retry_after or 0) if isinstance(error, VendorBusy) else 0
+    _end(services.session, claimed, _Ending("failed", code, text, interval, lost, wait))
     if lost:
         connection_lost.send(claimed.account, code=code)
     run_ended.send(claimed.account, run_id=claimed.run_id, state="failed", code=code)
@@ -434,4 +443,5 @@ def _schedule_next(connection: Connection, ending: _Ending, now: datetime) -> No
         connection.state, connection.due_at = "lost", None
     elif connection.state == "connected":
         factor = min(2 ** max(connection.failures - 1, 0), _LONGEST_PAUSE)
-        connection.due_at = now + timedelta(minutes=ending.interval * factor)
+        asked = timedelta(seconds=min(ending.wait, _LONGEST_WAIT))
+        connection.due_at = now + max(timedelta(minutes=ending.interval * factor), asked)

@@ -165,6 +165,12 @@ def _tabs_context(current: Kind | None) -> dict[str, Any]:
     return {"tabs": tabs, "current": current, "open_sites": closed}
 
 
+def _states_context(kind: Kind) -> dict[str, Any]:
+    scope, filters = _scope(), _filters()
+    counted = counts(_state().session, scope, kind, inactive=filters.inactive)
+    return {"kind": kind, "filters": filters, "states": STATES, "counts": counted}
+
+
 def _rows_context(kind: Kind) -> dict[str, Any]:
     state, scope, filters = _state(), _scope(), _filters()
     page = list_page(state.session, scope, state.host, kind, filters)
@@ -277,8 +283,13 @@ def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
     context = _progress_context()
     response = fragment("progress.html", **context)
-    ended = not context["panel"].live and request.args.get("was") == "live"
-    return tell(response, **{"run-ended": {}, "changed": {}}) if ended else response
+    if request.args.get("was") != "live":
+        return response
+    # Counts move while a run goes on; rows wait for its end.
+    events: dict[str, Any] = {"changed": {}}
+    if not context["panel"].live:
+        events["run-ended"] = {}
+    return tell(response, **events)
 
 
 @bp.get("/tabs")
@@ -296,13 +307,20 @@ def tab(slug: str) -> Any:
     context = {**_tabs_context(kind), **_progress_context()}
     if _closed(kind):
         return _window("closed.html", kind=kind, **context), 403
-    return _window("tab.html", states=STATES, **context, **_rows_context(kind))
+    context |= _states_context(kind) | _rows_context(kind)
+    return _window("tab.html", **context)
+
+
+@bp.get("/<slug>/states")
+def states(slug: str) -> Any:
+    """The filters by state with their counts, anew after a change."""
+    return fragment("states.html", **_states_context(_open_kind(slug)))
 
 
 @bp.get("/<slug>/rows")
 def rows(slug: str) -> Any:
     """The table of a tab by its filters."""
-    return fragment("table.html", states=STATES, **_rows_context(_open_kind(slug)))
+    return fragment("table.html", **_rows_context(_open_kind(slug)))
 
 
 def _row(kind: Kind, record_id: int) -> Any:

@@ -22,6 +22,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 
+import httpx2
 from PIL import Image, ImageDraw
 from sqlalchemy import delete
 
@@ -266,6 +267,21 @@ def outcome(practice: Practice, kind: Kind, account: str = ACCOUNT) -> dict[str,
     whys = practice.whys(account, kind.model)
     assert not [id for id, why in whys.items() if why and mapped.get(id)]
     return whys | mapped
+
+
+class Mortal(httpx2.BaseTransport):
+    """Hands requests on to another transport; the worker dies in the middle of the last one."""
+
+    def __init__(self, inner: httpx2.BaseTransport | None, requests: int) -> None:
+        assert inner is not None
+        self.inner, self.left = inner, requests
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.left -= 1
+        if self.left < 0:
+            # As a killed process, nothing of ours catches it.
+            raise KeyboardInterrupt
+        return self.inner.handle_request(request)
 
 
 @contextmanager

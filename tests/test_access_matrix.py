@@ -34,6 +34,7 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
         ("GET", "/agencies/rows", dict(ada=200, bo=200, cy=200, dee=404, eve=200)),
         ("GET", "/clients/rows", dict(ada=200, bo=200, cy=200, dee=200, eve=200)),
     ],
+    "states": [("GET", "/clients/states", dict(ada=200, bo=200, cy=200, dee=200, eve=200))],
     "tabs": [("GET", "/tabs", dict(ada=200, bo=200, cy=200, dee=200, eve=200))],
     "progress_panel": [("GET", "/progress", dict(ada=200, bo=200, cy=200, dee=200, eve=200))],
     "connect_again": [("GET", "/connect", dict(ada=200, bo=403, cy=403, dee=403, eve=200))],

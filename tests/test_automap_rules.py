@@ -407,7 +407,7 @@ def test_a_note_maps_within_the_grace_or_says_how_far_it_is(sqlite_url: str, tri
         practice.run(ACCOUNT, "pull", "automap")
         assert outcome(practice, NOTE) == expected
         rows = practice.session.execute(select(Note.vendor_id, Note.why_minutes))
-        assert dict(rows.tuples()) == minutes
+        assert dict(rows.all()) == minutes
 
 
 def test_a_note_that_is_not_published_does_not_map(sqlite_url: str, trio: Small) -> None:

@@ -137,6 +137,17 @@
   root.addEventListener("htmx:sendError", failed);
   root.addEventListener("htmx:timeout", failed);
 
+  // New rows must not take a list away in which somebody is choosing: they wait until it is closed.
+  let fresh = false;
+  const refill = () => {
+    const table = document.getElementById("ensora-table");
+    if (!fresh || !table || root.querySelector("[role=combobox][aria-expanded=true]")) return;
+    fresh = false;
+    htmx.trigger(table, "ensora-refresh");
+  };
+  document.body.addEventListener("ensora-run-ended", () => { fresh = true; refill(); });
+  root.addEventListener("focusout", () => setTimeout(refill, 0));
+
   // --- The toast. ---
 
   const bread = document.getElementById("ensora-toast");
