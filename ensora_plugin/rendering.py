@@ -272,11 +272,11 @@ def _ask(work: Work, appointment_id: Any, view: NoteView) -> tuple[str, Renderin
         _start_over(work)
         text = "The host's render verb ended the transaction; commits are the plugin's."
         return "failed", _failure("host_committed", text)
-    refusals = [*outcome.refusals, *_refused_signatures(view)] if not outcome.rendered else []
-    return (
-        ("rendered" if outcome.rendered else "refused"),
-        Rendering(outcome.stored, outcome.rendered, refusals),
-    )
+    # Rendered from before, but not with this version: the host locked the appointment meanwhile.
+    if outcome.stored and outcome.rendered:
+        return "rendered", Rendering(stored=True, rendered=True)
+    refusals = [*outcome.refusals, *_refused_signatures(view)]
+    return "refused", Rendering(outcome.stored, outcome.rendered, refusals)
 
 
 def _start_over(work: Work) -> None:

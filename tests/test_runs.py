@@ -284,18 +284,6 @@ def test_connecting_again_mends_a_lost_connection(practice: Practice) -> None:
 
 
 def test_a_token_of_another_organization_stops_the_account(practice: Practice) -> None:
-    connection = connection_of(practice)
-    sealer = practice.state.sealer
-    theirs = connection_of(practice, OTHER)
-    place = (theirs.id, "connection", theirs.organization_id, "token_sealed")
-    token = sealer.open(bytes(theirs.token_sealed or b""), *place)
-    theirs.organization_id = None
-    practice.session.commit()
-    connection = connection_of(practice)
-    connection.organization_id = f"org-{OTHER}"
-    place = (connection.id, "connection", connection.organization_id, "token_sealed")
-    connection.token_sealed = sealer.seal(token, *place)
-    practice.session.commit()
     answer = {"organization": {"id": "org-third", "name": "Third"}}
 
     def moved(environ: Any, start: Any) -> list[bytes]:

@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from demo.emulator import emulator
 from demo.vendor.app import create_app
 from demo.vendor.store import Store
 from ensora_plugin.config import Settings
+from ensora_plugin.connecting import token_of
 from ensora_plugin.errors import (
     CursorGone,
     EnsoraError,
@@ -24,8 +26,10 @@ from ensora_plugin.errors import (
     VendorUnreachable,
     WrongCredentials,
 )
+from ensora_plugin.models import Connection
 from ensora_plugin.vendor import Broken, DataCollection, Whole
 from tests.emulator_world import ADMIN, ORGANIZATION, organization
+from tests.small import ACCOUNT, Small, ink, open_small
 
 SETTINGS = Settings(
     vendor_url="http://127.0.0.1:1", tries=3, retry_pause_seconds=0.5, longest_wait_seconds=8
@@ -373,6 +377,23 @@ def test_the_password_is_in_no_error_and_the_client_names_itself(vendor: Vendor)
         assert raised.__cause__ is None
     agents = vendor.client._client.headers["User-Agent"]
     assert agents.startswith("EnsoraSync/")
+
+
+def test_password_token_and_clinical_text_are_nowhere_in_the_database(tmp_path: Path) -> None:
+    small = Small()
+    small.trio()
+    small.note(text="Threw the blue cup.")
+    with open_small(f"sqlite:///{tmp_path / 'host.db'}", small) as practice:
+        connection = practice.session.scalars(select(Connection)).first()
+        assert connection is not None
+        token = token_of(connection, practice.state.sealer)
+        practice.run(ACCOUNT, "pull")
+        practice.session.close()
+        practice.state.engine.dispose()
+        stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Haddad" in stored
+    for secret in ("admin-demo", token, "Threw the blue cup.", ink().partition(",")[2]):
+        assert secret.encode() not in stored
 
 
 # Over real HTTP.

@@ -17,6 +17,8 @@
     input.value = "";
     input.placeholder = input.dataset.before || input.placeholder;
     input.setAttribute("aria-expanded", "true");
+    // What was offered the last time may be gone; nothing of it can be chosen while the server is asked.
+    listOf(input).replaceChildren();
     listOf(input).hidden = false;
     htmx.trigger(input, "ensora-open");
   }
@@ -164,6 +166,9 @@
   root.addEventListener("change", (event) => {
     if (event.target.matches("[data-submits]")) event.target.form.submit();
   });
+
+  // htmx notes the address for its history, which is off; an address may hold a name that was searched for.
+  window.addEventListener("load", () => sessionStorage.removeItem("htmx-current-path-for-history"));
 
   // --- Pop-ups. ---
 

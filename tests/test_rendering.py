@@ -1,0 +1,380 @@
+"""Rendering: each version of a note once into its appointment, whatever the host does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import delete, select, update
+
+from demo.host.adapter import DemoHost
+from demo.host.models import Agency, Appointment, AppointmentSignature, Client, db
+from ensora_plugin.clock import utcnow
+from ensora_plugin.host import NoteView, Rendering
+from ensora_plugin.models import Content, Mapping, Note, RenderingRow, Run
+from ensora_plugin.pull import content_place
+from ensora_plugin.signals import appointment_rendered
+from ensora_plugin.soap import content_fields, read_soap
+from ensora_plugin.sync import claim, create_run, perform
+from tests.practices import Practice
+from tests.small import ACCOUNT, ORGANIZATION, Small, open_small
+
+Meanwhile = Callable[[int], None]
+
+
+@dataclass
+class Meddled(DemoHost):
+    """The demo host, which notes every call of its verb; `before` and `after` happen in the verb,
+    and are told the appointment.
+    """
+
+    before: Meanwhile = lambda _: None
+    after: Meanwhile = lambda _: None
+    calls: list[tuple[int, int]] = field(default_factory=list)
+
+    def render(self, account: str, appointment_id: int, note: NoteView) -> Rendering:
+        self.calls.append((appointment_id, note.version))
+        self.before(appointment_id)
+        outcome = super().render(account, appointment_id, note)
+        self.after(appointment_id)
+        return outcome
+
+
+def hours(count: int = 3) -> Small:
+    """So many notes with their appointments, one after the other."""
+    small = Small()
+    small.trio()
+    for hour in range(9, 9 + count):
+        small.note(f"{hour:02}:00", f"{hour:02}:50", text=f"Hour {hour}")
+        small.appointment(f"{hour:02}:00", f"{hour:02}:50")
+    return small
+
+
+@pytest.fixture
+def practice(sqlite_url: str) -> Iterator[Practice]:
+    with open_small(sqlite_url, hours()) as practice:
+        yield practice
+
+
+@pytest.fixture
+def on_each(database_url: str) -> Iterator[Practice]:
+    with open_small(database_url, hours()) as practice:
+        yield practice
+
+
+def rows(practice: Practice) -> dict[tuple[str, int], tuple[str, bool, list[str]]]:
+    """(note, version) -> state, applied, codes of the refusals."""
+    practice.session.rollback()
+    return {
+        (row.note_id, row.version): (row.state, row.applied, [r["code"] for r in row.refusals])
+        for row in practice.session.scalars(select(RenderingRow).order_by(RenderingRow.id))
+    }
+
+
+def appointment(practice: Practice, id: int = 1) -> Appointment:
+    practice.session.rollback()
+    return practice.session.get_one(Appointment, id)
+
+
+def change(practice: Practice, statement: Any) -> None:
+    practice.session.execute(statement)
+    practice.session.commit()
+
+
+RENDERED = ("rendered", True, [])
+
+
+def test_text_and_signature_of_a_note_stand_in_its_appointment(practice: Practice) -> None:
+    practice.run()
+    one = appointment(practice)
+    assert (one.status, one.results_notes) == ("rendered", "Hour 9")
+    assert one.signature is not None
+    assert one.signature.therapist_signature
+    assert one.signature.therapist_location == "40.70000, -74.00000"
+    assert (one.signature.source, one.signature.source_version) == ("note-1", 1)
+
+
+def test_each_version_is_applied_once_however_often_it_runs(on_each: Practice) -> None:
+    on_each.state.host = host = Meddled()
+    with time_machine.travel(utcnow()):
+        counts = on_each.counts(on_each.run())["note"]
+        assert (counts.rendered, counts.refused) == (3, 0)
+        for _again in range(2):
+            counts = on_each.counts(on_each.run())["note"]
+            assert (counts.rendered, counts.refused) == (0, 0)
+    assert host.calls == [(1, 1), (2, 1), (3, 1)]
+    assert list(rows(on_each).values()) == [RENDERED] * 3
+
+
+def test_a_worker_that_dies_in_the_host_leaves_nothing_and_its_successor_renders_once(
+    on_each: Practice,
+) -> None:
+    def die(appointment_id: int) -> None:
+        if appointment_id == 2:
+            raise KeyboardInterrupt
+
+    account_id = on_each.account_id(ACCOUNT)
+    run_id = create_run(on_each.session, account_id, cause="command", by=None)
+    on_each.state.host = Meddled(after=die)
+    claimed = claim(on_each.session, run_id, 60)
+    assert claimed
+    with pytest.raises(KeyboardInterrupt):
+        perform(on_each.state.services(), claimed)
+    # What was rendered before is committed, the host's row and ours together.
+    assert rows(on_each) == {("note-1", 1): RENDERED}
+    assert appointment(on_each, 2).results_notes == ""
+    on_each.state.host = host = Meddled()
+    with time_machine.travel(utcnow() + timedelta(minutes=2)):
+        claimed = claim(on_each.session, run_id, 60)
+        assert claimed
+        perform(on_each.state.services(), claimed)
+    assert host.calls == [(2, 1), (3, 1)]
+    assert list(rows(on_each).values()) == [RENDERED] * 3
+
+
+def raising() -> None:
+    raise LookupError("Amir Haddad")
+
+
+def breaking_a_constraint() -> None:
+    values = {"account_id": ACCOUNT, "name": "Amir Haddad", "time_zone": "UTC"}
+    db.session.add(Agency(id=1, guardian_signature_required=False, **values))
+    db.session.flush()
+
+
+def committing() -> None:
+    db.session.commit()
+
+
+def committing_and_leaving_changes() -> None:
+    db.session.commit()
+    db.session.get_one(Appointment, 5).results_notes = "left behind"
+
+
+def committing_and_raising() -> None:
+    committing_and_leaving_changes()
+    raise LookupError
+
+
+def rolling_back() -> None:
+    db.session.rollback()
+
+
+def playing(faults: dict[int, Callable[[], None]]) -> Meanwhile:
+    return lambda appointment_id: faults.get(appointment_id, lambda: None)()
+
+
+def test_a_host_that_raises_fails_that_note_alone(database_url: str) -> None:
+    before = playing({2: raising, 3: breaking_a_constraint})
+    after = playing({4: raising, 5: breaking_a_constraint})
+    with open_small(database_url, hours(6)) as practice:
+        practice.state.host = Meddled(before, after)
+        run = practice.run()
+        assert run.state == "done"
+        failed = ("failed", False, ["host_error"])
+        assert list(rows(practice).values()) == [RENDERED, *[failed] * 4, RENDERED]
+        told = practice.session.scalars(select(RenderingRow.refusals)).all()
+        assert "LookupError" in str(told)
+        assert "IntegrityError" in str(told)
+        assert "Haddad" not in str(told)
+        # Nothing of it stands in the host, and it is tried again.
+        assert [appointment(practice, id).results_notes for id in range(2, 6)] == [""] * 4
+        practice.state.host = DemoHost()
+        practice.run()
+        assert list(rows(practice).values()) == [RENDERED] * 6
+
+
+def test_a_verb_that_ends_the_transaction_is_detected(database_url: str) -> None:
+    faults = (committing, committing_and_leaving_changes, committing_and_raising, rolling_back)
+    with open_small(database_url, hours(6)) as practice:
+        practice.state.host = Meddled(after=playing(dict(enumerate(faults, start=2))))
+        assert practice.run().state == "done"
+        codes = ["host_committed", "host_committed", "host_error", "host_committed"]
+        failed = [("failed", False, [code]) for code in codes]
+        assert list(rows(practice).values()) == [RENDERED, *failed, RENDERED]
+        # What the host left without a flush is not written for it.
+        assert appointment(practice, 5).results_notes == ""
+
+
+def test_a_refused_note_is_tried_again_and_renders_when_the_host_changed(
+    practice: Practice,
+) -> None:
+    change(practice, update(Client).values(terminated_on=utcnow().date() - timedelta(days=30)))
+    counts = practice.counts(practice.run())["note"]
+    assert (counts.rendered, counts.refused) == (0, 3)
+    refused = ("refused", True, ["client_terminated"])
+    assert list(rows(practice).values()) == [refused] * 3
+    # Refused, but the text is there.
+    assert appointment(practice).results_notes == "Hour 9"
+    before = practice.changed_rows()
+    counts = practice.counts(practice.run())["note"]
+    assert (counts.rendered, counts.refused) == (0, 0)
+    assert practice.changed_rows() == before
+    change(practice, update(Client).values(terminated_on=None))
+    assert practice.counts(practice.run())["note"].rendered == 3
+    assert list(rows(practice).values()) == [RENDERED] * 3
+
+
+def test_other_refusals_than_last_time_are_written_down(practice: Practice) -> None:
+    change(practice, update(Agency).values(guardian_signature_required=True))
+    practice.run()
+    assert set(map(str, rows(practice).values())) == {
+        str(("refused", True, ["guardian_signature_missing"]))
+    }
+    change(practice, update(Appointment).where(Appointment.id == 1).values(locked=True))
+    practice.run()
+    assert rows(practice)["note-1", 1] == ("refused", False, ["locked"])
+
+
+def test_an_edited_note_is_applied_again(practice: Practice) -> None:
+    practice.run()
+    practice.store.edit_note(ORGANIZATION, "note-1", {"Notes": "Better."})
+    assert practice.counts(practice.run())["note"].rendered == 1
+    assert appointment(practice).results_notes == "Better."
+    found = rows(practice)
+    assert found["note-1", 1] == found["note-1", 2] == RENDERED
+    assert len(found) == 4
+
+
+def test_after_the_hosts_lock_an_edited_note_touches_nothing(practice: Practice) -> None:
+    practice.run()
+    change(practice, update(Appointment).values(locked=True))
+    practice.store.edit_note(ORGANIZATION, "note-1", {"Notes": "Better."})
+    practice.run()
+    assert appointment(practice).results_notes == "Hour 9"
+    assert rows(practice)["note-1", 2] == ("refused", False, ["locked"])
+    change(practice, update(Appointment).values(locked=False))
+    practice.run()
+    assert appointment(practice).results_notes == "Better."
+    assert rows(practice)["note-1", 2] == RENDERED
+
+
+def unmap_the_next(_: int) -> None:
+    db.session.execute(delete(Mapping).where(Mapping.vendor_id == "note-2"))
+
+
+def map_the_next_elsewhere(_: int) -> None:
+    db.session.execute(
+        update(Mapping).where(Mapping.vendor_id == "note-2").values(host_id="99", state="user")
+    )
+
+
+def unpublish_the_next(_: int) -> None:
+    db.session.execute(
+        update(Note).where(Note.vendor_id == "note-2").values(status="unpublished", version=2)
+    )
+
+
+@pytest.mark.parametrize("meanwhile", [unmap_the_next, map_the_next_elsewhere, unpublish_the_next])
+def test_a_note_unmapped_or_unpublished_after_the_list_was_read_is_not_rendered(
+    practice: Practice, meanwhile: Meanwhile
+) -> None:
+    # It happens while the first one is rendered, in its transaction, so that it is surely later.
+    practice.state.host = host = Meddled(before=meanwhile)
+    practice.run()
+    assert [appointment_id for appointment_id, _ in host.calls] == [1, 3]
+    assert ("note-2", 1) not in rows(practice)
+    assert appointment(practice, 2).results_notes == ""
+
+
+def test_what_is_withdrawn_at_the_source_stays_in_the_clinical_record(practice: Practice) -> None:
+    practice.run()
+    practice.store.unpublish_note(ORGANIZATION, "note-1")
+    practice.store.delete_note(ORGANIZATION, "note-2")
+    practice.run()
+    for id, text in ((1, "Hour 9"), (2, "Hour 10")):
+        one = appointment(practice, id)
+        assert (one.status, one.results_notes) == ("rendered", text)
+    assert list(rows(practice).values()) == [RENDERED] * 3
+    assert len(practice.mapped(ACCOUNT, "note")) == 3
+
+
+def test_a_version_that_was_applied_is_kept_sealed_and_others_are_not(practice: Practice) -> None:
+    def versions() -> list[int]:
+        practice.session.rollback()
+        found = select(Content.version).where(Content.note_id == "note-1")
+        return list(practice.session.scalars(found.order_by(Content.version)))
+
+    practice.run()
+    for text in ("second", "third"):
+        practice.store.edit_note(ORGANIZATION, "note-1", {"Notes": text})
+        practice.run(ACCOUNT, "pull")
+    # The second was never applied.
+    assert versions() == [1, 3]
+    practice.run()
+    practice.store.delete_note(ORGANIZATION, "note-1")
+    practice.run()
+    assert versions() == [1, 3, 4]
+    account_id = practice.account_id(ACCOUNT)
+    for version, text in ((1, "Hour 9"), (3, "third")):
+        content = practice.session.get_one(Content, (account_id, "note-1", version))
+        assert text.encode() not in content.sealed
+        place = content_place(account_id, "note-1", version)
+        soap = read_soap(content_fields(practice.state.sealer.open(content.sealed, *place)))
+        assert soap.notes == text
+
+
+def test_a_signature_that_is_not_taken_is_said_and_the_text_lands(sqlite_url: str) -> None:
+    small = Small()
+    small.trio()
+    images = ("signed on paper", "data:image/png;base64,é", "data:image/png;base64,AAAA")
+    for hour, image in enumerate(images, start=10):
+        small.note(f"{hour}:00", f"{hour}:50", signature=image)
+        small.appointment(f"{hour}:00", f"{hour}:50")
+    with open_small(sqlite_url, small) as practice:
+        practice.run()
+        codes = ["therapist_signature_missing", "therapist_signature_refused"]
+        assert list(rows(practice).values()) == [("refused", True, codes)] * len(images)
+        assert appointment(practice).results_notes == "Went well."
+
+
+def test_an_appointment_that_vanished_is_skipped_and_its_mapping_stays(practice: Practice) -> None:
+    practice.run(ACCOUNT, "pull", "automap")
+    change(practice, delete(AppointmentSignature))
+    change(practice, delete(Appointment).where(Appointment.id == 2))
+    practice.run()
+    assert list(rows(practice)) == [("note-1", 1), ("note-3", 1)]
+    assert practice.mapped(ACCOUNT, "note")["note-2"] == "2"
+
+
+def test_the_host_is_told_after_the_commit_by_ids_only(practice: Practice) -> None:
+    told: list[dict[str, Any]] = []
+
+    def hear(account: str, **facts: Any) -> None:
+        assert not practice.session.in_transaction()
+        told.append({"account": account, **facts})
+
+    with appointment_rendered.connected_to(hear):
+        practice.run()
+    assert told[0] == {
+        "account": ACCOUNT,
+        "appointment_id": "1",
+        "note_id": "note-1",
+        "version": 1,
+        "state": "rendered",
+    }
+    assert len(told) == 3
+
+
+def test_sessions_are_rendered_in_the_order_of_their_time(sqlite_url: str) -> None:
+    small = Small()
+    small.trio()
+    for hour in (15, 9, 12):
+        small.note(f"{hour:02}:00", f"{hour:02}:50")
+        small.appointment(f"{hour:02}:00", f"{hour:02}:50")
+    with open_small(sqlite_url, small) as practice:
+        practice.state.host = host = Meddled()
+        practice.run()
+        assert [appointment_id for appointment_id, _ in host.calls] == [2, 3, 1]
+
+
+def test_a_run_that_only_renders_needs_no_vendor(practice: Practice) -> None:
+    practice.run(ACCOUNT, "pull", "automap")
+    practice.store.revoke_tokens(ORGANIZATION)
+    run = practice.run(ACCOUNT, "render")
+    assert practice.session.get_one(Run, run.id).state == "done"
+    assert list(rows(practice).values()) == [RENDERED] * 3
