@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 
 from ensora_plugin import Ensora, EnsoraError
-from ensora_plugin.cli import overview_table
+from ensora_plugin.cli_text import overview_table
 from ensora_plugin.connecting import activate, activated, connect
 from ensora_plugin.host import adapter_faults
 from ensora_plugin.migrating import upgrade

@@ -32,6 +32,8 @@ def write_settings_file(folder: Path, **changes: str) -> dict[str, str]:
         **read_settings_file(folder),
         **changes,
     }
+    if named := os.environ.get("DATABASE_URL"):
+        settings["SQLALCHEMY_DATABASE_URI"] = named
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"settings.{os.getpid()}"
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:

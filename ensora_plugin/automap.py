@@ -71,21 +71,20 @@ def automap_named(session: AnySession, account_id: int, kind: Kind, run_id: int)
     return result
 
 
-def mappings_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int) -> int:
-    """Count the mappings that a run made; row counts of drivers are not to be trusted for INSERT ..
-    SELECT.
-    """
-    return (
-        session.scalar(
-            select(func.count()).where(
-                Mapping.account_id == account_id,
-                Mapping.kind == kind.name,
-                Mapping.run_id == run_id,
-                Mapping.state == "auto",
-            )
-        )
-        or 0
+def mapped_by_run(account_id: int, kind: Kind, run_id: int) -> AnySelect:
+    """SELECT the vendor ids of the records of a kind that a run mapped."""
+    return select(Mapping.vendor_id).where(
+        Mapping.account_id == account_id,
+        Mapping.kind == kind.name,
+        Mapping.run_id == run_id,
+        Mapping.state == "auto",
     )
+
+
+def mappings_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int) -> int:
+    """Count the mappings that a run made; drivers do not tell for INSERT .. SELECT."""
+    made = mapped_by_run(account_id, kind, run_id).subquery()
+    return session.scalar(select(func.count()).select_from(made)) or 0
 
 
 def _equal(account_id: int, kind: Kind) -> AnySelect:

@@ -17,14 +17,14 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from .cli_text import numbers_of, run_lines, status_lines
 from .connecting import activate, activated, connect
 from .database import sqlstate
 from .errors import EnsoraError, WrongAdapter
 from .host import adapter_faults
-from .kinds import KINDS
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
-from .overview import KindOverview, overview
+from .overview import overview
 from .sync import claim, create_run, perform
 
 if TYPE_CHECKING:
@@ -156,40 +156,9 @@ def _run(account: str, step: str, as_json: bool) -> None:
     data = {
         "run": run_id,
         "seconds": seconds,
-        "kinds": {row.kind: _numbers(row, step) for row in counts},
+        "kinds": {row.kind: numbers_of(row, step) for row in counts},
     }
-    _tell(as_json, data, *_run_lines(data, step))
-
-
-_NUMBERS = {
-    "pull": ("fetched", "new", "changed", "unchanged", "set_aside"),
-    "automap": ("mapped", "ambiguous"),
-    "render": ("rendered", "refused"),
-}
-
-
-def _numbers(row: RunCount, step: str) -> dict[str, int]:
-    return {name: getattr(row, name) for name in _NUMBERS[step]}
-
-
-def _run_lines(data: dict[str, Any], step: str) -> list[str]:
-    lines = []
-    for kind in KINDS:
-        numbers = data["kinds"].get(kind.name)
-        if numbers is not None:
-            told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in numbers.items())
-            lines.append(f"{kind.plural}: {told}.")
-    done = sum(
-        sum(numbers.get(name, 0) for name in _CHANGES[step]) for numbers in data["kinds"].values()
-    )
-    return [*lines, "Nothing changed." if done == 0 else f"Done in {data['seconds']:.1f} s."]
-
-
-_CHANGES = {
-    "pull": ("new", "changed", "set_aside"),
-    "automap": ("mapped",),
-    "render": ("rendered", "refused"),
-}
+    _tell(as_json, data, *run_lines(data, step))
 
 
 @ensora_cli.command("pull")
@@ -232,7 +201,7 @@ def status_command(account: str | None, as_json: bool) -> None:
     if account is not None:
         statement = statement.where(Connection.account == account)
     reports = [_status(session, connection) for connection in session.scalars(statement).all()]
-    lines = [line for report in reports for line in _status_lines(report)]
+    lines = [line for report in reports for line in status_lines(report)]
     _tell(as_json, {"accounts": reports}, *(lines or ["No account is activated."]))
 
 
@@ -246,41 +215,6 @@ def _status(session: Any, connection: Connection) -> dict[str, Any]:
         "error": connection.error_text,
         "kinds": [asdict(kind) for kind in overview(session, connection.id)],
     }
-
-
-def _status_lines(report: dict[str, Any]) -> list[str]:
-    head = f"{report['account']}: {report['state']}"
-    if report["organization"]:
-        head += f" to {report['organization']}"
-    lines = [head]
-    if report["error"]:
-        lines.append(f"  failed {report['failures']} times in a row: {report['error']}")
-    lines += [f"  {line}" for line in overview_table([KindOverview(**k) for k in report["kinds"]])]
-    return lines
-
-
-def overview_table(kinds: list[KindOverview]) -> list[str]:
-    """Return the lines of a table: a kind each, then why the rest is not mapped or rendered."""
-    columns = ("pulled", "auto", "user", "ignored", "to_map", "rendered", "refused")
-    head = f"{'':14}" + "".join(f"{name.replace('_', ' '):>9}" for name in columns)
-    lines = [head]
-    for kind, row in zip(KINDS, kinds, strict=True):
-        numbers = "".join(
-            f"{getattr(row, name):>9}"
-            if name not in ("rendered", "refused") or kind is KINDS[-1]
-            else f"{'':9}"
-            for name in columns
-        )
-        lines.append(f"{kind.plural:14}{numbers}")
-    for kind, row in zip(KINDS, kinds, strict=True):
-        for title, reasons in (("to map", row.reasons), ("refused", row.refusals)):
-            if reasons:
-                told = ", ".join(
-                    f"{code.replace('_', ' ')} {count}"
-                    for code, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-                )
-                lines.append(f"{kind.plural}, {title}: {told}")
-    return lines
 
 
 @ensora_cli.command("check")
@@ -305,6 +239,3 @@ def check_command(account: str | None, as_json: bool) -> None:
     if faults:
         raise WrongAdapter("The check found:\n- " + "\n- ".join(faults))
     _tell(as_json, {"ok": True}, "Settings, database and host adapter are fine.")
-
-
-__all__ = ["ensora_cli", "overview_table"]

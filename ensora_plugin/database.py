@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.sql import ColumnElement
-from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.sql.expression import FunctionElement, Join
 from sqlalchemy.types import Integer
 
 AnySession = Session | scoped_session[Session]
@@ -161,6 +161,30 @@ def _uuid_of_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(_UuidOf)
 def _uuid_of(element: Any, compiler: Any, **kw: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kw)} AS UUID)"
+
+
+class _PinnedJoin(Join):
+    """An inner join whose left side SQLite reads first; without statistics its planner errs."""
+
+    inherit_cache = True
+
+
+@compiles(_PinnedJoin, "sqlite")
+def _pinned_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    kw["asfrom"] = True
+    left, right = compiler.process(element.left, **kw), compiler.process(element.right, **kw)
+    kw["asfrom"] = False
+    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **kw)}"
+
+
+@compiles(_PinnedJoin)
+def _pinned(element: Any, compiler: Any, **kw: Any) -> str:
+    return str(compiler.visit_join(element, **kw))
+
+
+def pinned_join(left: Any, right: Any, onclause: ColumnElement[bool]) -> Any:
+    """Return an inner join in which the left side is read first, wherever that can be said."""
+    return _PinnedJoin(left, right, onclause)
 
 
 class _MinuteOfDay(FunctionElement[int]):

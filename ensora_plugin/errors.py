@@ -4,6 +4,7 @@ EnsoraError                       has a stable `code` and words for people
 ├── Retryable                     the same call may succeed later
 │   ├── VendorUnreachable         no connection, time out, broken body, 5xx after the last try
 │   ├── VendorBusy                429 or 503; `retry_after` seconds where the vendor said
+│   ├── DatabaseFailed            the database refused or was lost; class and SQLSTATE only
 │   └── Busy                      somebody else works on the same thing just now
 ├── Fatal                         a person has to mend something first
 │   ├── WrongSettings             ENSORA_* keys; lists everything wrong
@@ -56,6 +57,12 @@ class VendorBusy(Retryable):
     def __init__(self, text: str, *, retry_after: float | None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+
+class DatabaseFailed(Retryable):
+    """Raised in the place of a database error, whose own text may quote health data."""
+
+    code = "database"
 
 
 class Busy(Retryable):

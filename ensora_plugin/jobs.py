@@ -6,7 +6,9 @@ Redis and logs learn ids and codes alone: whatever goes wrong leaves here as a c
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from flask import current_app
@@ -61,6 +63,12 @@ def code_of(error: Exception) -> str:
     return "database" if isinstance(error, DBAPIError) else "unexpected"
 
 
+def where(error: Exception) -> str:
+    """Return the module and line that raised an error; its text stays out of the log."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}:{Path(last.filename).stem}:{last.lineno}"
+
+
 def _work(state: State, run_id: int) -> None:
     lease = state.settings.lease_seconds
     claimed = claim(state.session, run_id, lease)
@@ -80,7 +88,7 @@ def _work(state: State, run_id: int) -> None:
         outcome = "run_released"
         ring(open_queue(state.settings.redis_url), run_id, claimed.fence)
     except Exception as error:
-        log.warning("run_failed", **facts, code=code_of(error))
+        log.warning("run_failed", **facts, code=code_of(error), where=where(error))
         raise
     log.info(outcome, **facts, seconds=time.monotonic() - began)
 

@@ -27,9 +27,10 @@ KEYS = frozenset(
         "status",
         "workers",
         "job",
+        "where",
     )
 )
-_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,80}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,60}( [A-Za-z0-9_]{1,40})?", re.ASCII)
 
 
 def only_known(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, literal, select
+from sqlalchemy import and_, delete, exists, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from .clock import utcnow
@@ -20,6 +20,7 @@ from .history import write_history
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import History, Mapping, Membership, Note, Record, Rejected
+from .trying import groups_of, notes_of, touch
 from .withdrawing import Desk, withdraw_note
 
 
@@ -88,7 +89,8 @@ def map_record(desk: Desk, kind: Kind, record: Record, host_id: str, *, seen: in
     mapping.host_id, mapping.state, mapping.reason = host_id, "user", None
     _sign(desk, mapping)
     _write(desk, "map", mapping, before)
-    _forget_reason(desk, kind, record)
+    _forget_reason(record)
+    _touch(desk, kind, record)
     return happened
 
 
@@ -108,6 +110,8 @@ def unmap_record(desk: Desk, kind: Kind, record: Record, *, seen: int) -> Conseq
     _write(desk, "unmap", mapping, before, after={})
     desk.session.flush()
     desk.session.delete(mapping)
+    desk.session.flush()
+    _touch(desk, kind, record)
     return happened
 
 
@@ -398,5 +402,14 @@ def _write(
     )
 
 
-def _forget_reason(desk: Desk, kind: Kind, record: Record) -> None:
+def _touch(desk: Desk, kind: Kind, record: Record) -> None:
+    """Let the notes be tried again that a changed mapping may let map."""
+    ids = [record.vendor_id]
+    which = groups_of(desk.account_id, ids) if kind is NOTE else notes_of(kind, ids)
+    if kind is NOTE:
+        which = or_(which, Note.vendor_id == record.vendor_id)
+    touch(desk.session, desk.account_id, which)
+
+
+def _forget_reason(record: Record) -> None:
     record.why = record.why_minutes = record.nearest = record.rival = None

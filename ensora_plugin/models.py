@@ -82,6 +82,8 @@ class Connection(Base):
     #: Own values of the account; None takes the deployment's.
     interval_minutes: Mapped[int | None]
     grace_minutes: Mapped[int | None]
+    #: Grows with every pass of automap over the notes, which tries those that were touched since.
+    generation: Mapped[int] = mapped_column(default=1, server_default="1")
     #: When the next pull is due; None while not connected.
     due_at: Mapped[datetime | None] = mapped_column(index=True)
     #: Runs that failed one after the other, and why the last one did.
@@ -223,15 +225,24 @@ class Note(Record):
     #: Minutes since midnight; seconds are dropped.
     start: Mapped[int | None] = mapped_column(SmallInteger)
     end: Mapped[int | None] = mapped_column(SmallInteger)
+    #: The account's generation when something changed that may let this note map.
+    touched: Mapped[int] = mapped_column(default=0, server_default="0")
     therapist_signed: Mapped[bool]
     guardian_signed: Mapped[bool]
 
     @classmethod
     def indices(cls) -> tuple[Any, ...]:
         return (
-            Index(None, "account_id", "student_id", "date"),
-            Index(None, "account_id", "user_id", "date"),
-            Index(None, "account_id", "date"),
+            Index(None, "account_id", "student_id", "user_id", "date"),
+            Index(None, "account_id", "user_id"),
+            Index(None, "account_id", "touched"),
+            Index(
+                "ix_ensora_note_unmapped",
+                "account_id",
+                "date",
+                sqlite_where=text("why IS NOT NULL"),
+                postgresql_where=text("why IS NOT NULL"),
+            ),
             Index(None, "account_id", "sort_key", "id"),
         )
 

@@ -14,8 +14,9 @@ from .crypto import Sealer
 from .database import AnySession, insert_for, upsert
 from .errors import CursorGone, VendorBroke
 from .kinds import Kind
-from .models import Content, Feed, Membership, Note, RenderingRow, SetAside
+from .models import Connection, Content, Feed, Membership, Note, RenderingRow, SetAside, Student
 from .soap import content_bytes
+from .trying import groups_of, notes_of, touch
 from .vendor import Broken, DataCollection, Page, Whole
 
 #: A page that promises more and comes so often, empty or with the same records under whatever
@@ -154,6 +155,12 @@ def _write_records(
         (changed if old else new).append(columns)
         written.append(item.record)
     tally.new, tally.changed = len(new), len(changed)
+    if kind.model is Note:
+        generation = _generation(session, place.account_id)
+        for columns in (*new, *changed):
+            columns["touched"] = generation
+    if changed:
+        _touch_beside(session, place.account_id, kind, [row["vendor_id"] for row in changed])
     if new:
         session.execute(insert(model), new)
     for columns in changed:
@@ -163,6 +170,20 @@ def _write_records(
             .values(columns)
         )
     return written
+
+
+def _generation(session: AnySession, account_id: int) -> int:
+    return session.scalars(select(Connection.generation).where(Connection.id == account_id)).one()
+
+
+def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
+    """Let notes be tried again that a changed record may let map: those beside a note that moves,
+    and those of a student, whose zone may be another one now.
+    """
+    if kind.model is Note:
+        touch(session, account_id, groups_of(account_id, vendor_ids))
+    elif kind.model is Student:
+        touch(session, account_id, notes_of(kind, vendor_ids))
 
 
 def _write_beside(session: AnySession, place: Place, kind: Kind, records: list[Any]) -> None:

@@ -19,13 +19,21 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from . import directory
-from .automap import automap_named
+from .automap import automap_named, mapped_by_run
 from .automap_notes import automap_notes
 from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer
 from .database import begin_write, sqlstate, upsert
-from .errors import Busy, EnsoraError, Fenced, NeedsConnection, TokenRefused, VendorBusy
+from .errors import (
+    Busy,
+    DatabaseFailed,
+    EnsoraError,
+    Fenced,
+    NeedsConnection,
+    TokenRefused,
+    VendorBusy,
+)
 from .history import digest_of_run, write_history
 from .host import HostAdapter
 from .kinds import KINDS, NOTE, Kind
@@ -33,6 +41,7 @@ from .models import Connection, Run, RunCount
 from .pull import Place, read_feed, stored_cursor, write_page
 from .rendering import Work, render_due
 from .signals import connection_lost, run_ended
+from .trying import notes_of, touch
 from .vendor import DataCollection
 
 STEPS = ("pull", "automap", "render")
@@ -135,15 +144,17 @@ def claim(session: Session, run_id: int, lease_seconds: float) -> Claim | None:
         session.rollback()
         return None
     row = session.execute(
-        select(Run, Connection.account).join(Connection).where(Run.id == run_id)
+        select(Run, Connection.account, Connection.interval_minutes)
+        .join(Connection)
+        .where(Run.id == run_id)
     ).one()
     run, account = row.Run, row.account
     session.refresh(run)
     claimed = Claim(run.id, run.account_id, account, run.fence, tuple(run.steps.split()))
-    attempt = run.attempt
+    attempt, interval = run.attempt, row.interval_minutes or Settings.interval_minutes
     session.commit()
     if attempt > MOST_ATTEMPTS:
-        _end(session, claimed, _Ending("failed", "too_many_attempts", _POISON, 30))
+        _end(session, claimed, _Ending("failed", "too_many_attempts", _POISON, interval))
         run_ended.send(account, run_id=run_id, state="failed", code="too_many_attempts")
         return None
     return claimed
@@ -178,8 +189,9 @@ def perform(services: Services, claimed: Claim) -> None:
         raise
     except DBAPIError as error:
         session.rollback()
-        _fail(services, claimed, "database", f"The database failed: {sqlstate(error)}.")
-        raise
+        text = f"The database failed: {sqlstate(error)}."
+        _fail(services, claimed, DatabaseFailed.code, text)
+        raise DatabaseFailed(text) from None
     except Exception as error:
         session.rollback()
         text = f"An error that nobody foresaw ({type(error).__name__}); the log has more."
@@ -310,11 +322,15 @@ def _automap(services: Services, claimed: Claim) -> None:
                 claimed.account_id,
                 claimed.account,
                 services.host,
-                _grace(services, claimed),
-                claimed.run_id,
+                grace=_grace(services, claimed),
+                run_id=claimed.run_id,
+                since=utcnow().date() - timedelta(days=services.settings.recheck_days),
             )
         else:
             result = automap_named(session, claimed.account_id, kind, claimed.run_id)
+            if result.made:
+                made = mapped_by_run(claimed.account_id, kind, claimed.run_id)
+                touch(session, claimed.account_id, notes_of(kind, made))
         add_counts(session, claimed, kind, {"mapped": result.made, "ambiguous": result.ambiguous})
         if result.made:
             write_history(

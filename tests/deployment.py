@@ -144,8 +144,9 @@ class Deployment:
 
     def check(self, account: str) -> None:
         """Assert that the account has everything of the world, once."""
-        session = self.state.session
-        session.rollback()
+        self.read(lambda session: self._check(session, account))
+
+    def _check(self, session: Session, account: str) -> None:
         account_id = session.scalars(select(Connection.id).filter_by(account=account)).one()
         feeds = dict(zip(("site", "student", "user", "note"), _FEEDS, strict=True))
         side = next(o for o in self.world.organizations if o["id"] == f"org-{account}")
@@ -168,24 +169,25 @@ class Deployment:
         notes = self.world.truth[account].notes
         assert sorted(rendered) == sorted(id for id, told in notes.items() if told.host_id)
 
-    def family(self, process: subprocess.Popen[bytes]) -> set[int]:
-        """Return the ids of the living descendants of a process, itself among them."""
-        parents = {int(pid): _parent(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()}
-        found = {process.pid}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return {pid for pid in found if alive(pid)}
-
     def end(self) -> None:
         """End by force whatever a test left running."""
         for process in self.processes:
-            for pid in self.family(process):
+            for pid in family(process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait()
 
 
 _FEEDS = ("sites", "students", "users_feed", "notes")
+
+
+def family(pid: int) -> set[int]:
+    """Return the ids of a process and its descendants, as far as they live."""
+    parents = {int(name): _parent(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {member for member in found if alive(member)}
 
 
 def alive(pid: int) -> bool:

@@ -140,10 +140,14 @@ def generate_text(name: str, form: str | None) -> st.SearchStrategy[str]:
 
 def read(schema: str, records: list[dict[str, Any]]) -> Page[Any]:
     """What the client makes of a page that holds the records."""
-    page = json.dumps({"items": records, "cursor": "c", "hasMore": False})
-    headers = {"Content-Type": "application/json"}
-    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, text=page, headers=headers))
-    vendor_settings = Settings(vendor_url="http://127.0.0.1:1")
+    page = json.dumps({"items": records, "cursor": "c", "hasMore": False}).encode()
+
+    def answer(_request: httpx2.Request) -> httpx2.Response:
+        headers = {"Content-Type": "application/json"}
+        return httpx2.Response(200, stream=httpx2.ByteStream(page), headers=headers)
+
+    transport = httpx2.MockTransport(answer)
+    vendor_settings = Settings(vendor_url="http://127.0.0.1:1", tries=1)
     with DataCollection(vendor_settings, token="t", transport=transport) as vendor:
         return vendor.page(KINDS[schema], None, 100)
 

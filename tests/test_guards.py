@@ -31,8 +31,9 @@ LAYERS = (
     "errors config signals clock text reasons matching database log processes",
     "models host crypto vendor soap signature migrating",
     "kinds",
-    "access connecting directory history pull automap automap_notes mapping rendering withdrawing "
-    "choices listing overview panel reports rows",
+    "access connecting directory history pull automap automap_notes note_candidates "
+    "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
+    "rows cli_text",
     "sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",

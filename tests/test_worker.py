@@ -17,8 +17,8 @@ from sqlalchemy import select
 
 from demo.data import World, build_world
 from ensora_plugin.models import Connection
-from ensora_plugin.schedule import QUEUE, open_queue
-from tests.deployment import Deployment, alive, deployed, own_redis
+from ensora_plugin.schedule import QUEUE, WORK_RUN, open_queue
+from tests.deployment import Deployment, alive, deployed, family, own_redis
 from tests.practices import ADMINS
 from tests.servers import redis_server
 
@@ -83,10 +83,10 @@ def test_due_accounts_are_pulled_by_themselves_and_sigterm_leaves_no_process(
         site.connect(account)
     worker = site.worker("-n", "2")
     site.until(site.ended(2))
-    family = site.family(worker)
-    assert len(family) >= 3
+    processes = family(worker.pid)
+    assert len(processes) >= 3
     assert stop(worker) == 0
-    assert [pid for pid in family if alive(pid)] == []
+    assert [pid for pid in processes if alive(pid)] == []
     for account in ADMINS:
         site.check(account)
     assert [(run.state, run.cause, run.attempt) for run in site.runs()] == [
@@ -122,8 +122,8 @@ def test_everything_killed_in_mid_pull_goes_on_from_its_cursor(site: Deployment)
     site.slow(0.5)
     worker = site.worker("-n", "1")
     in_mid_pull(site)
-    family = site.family(worker)
-    for pid in sorted(family):
+    processes = family(worker.pid)
+    for pid in sorted(processes):
         os.kill(pid, signal.SIGKILL)
     worker.wait(10)
     (run,) = site.runs()
@@ -143,11 +143,11 @@ def test_children_die_with_a_killed_parent(lite: Deployment) -> None:
     worker = lite.worker("-n", "2")
     in_mid_pull(lite)
     # The parent, two workers, and the child with the run.
-    family = lite.family(worker)
-    assert len(family) >= 4
+    processes = family(worker.pid)
+    assert len(processes) >= 4
     worker.kill()
     worker.wait(10)
-    lite.until(lambda: not [pid for pid in family if alive(pid)])
+    lite.until(lambda: not [pid for pid in processes if alive(pid)])
 
 
 def test_a_killed_child_frees_its_run_at_once(lite: Deployment) -> None:
@@ -165,21 +165,21 @@ def test_a_killed_child_frees_its_run_at_once(lite: Deployment) -> None:
     assert lite.runs()[0].attempt == 2
 
 
-def test_sigterm_in_mid_pull_gives_the_run_back(site: Deployment) -> None:
-    site.connect(ACCOUNT)
-    site.slow(0.5)
-    worker = site.worker("-n", "1", ENSORA_LEASE_SECONDS="600")
-    in_mid_pull(site)
-    family = site.family(worker)
+def test_sigterm_in_mid_pull_gives_the_run_back(lite: Deployment) -> None:
+    lite.connect(ACCOUNT)
+    lite.slow(0.5)
+    worker = lite.worker("-n", "1", ENSORA_LEASE_SECONDS="600")
+    in_mid_pull(lite)
+    processes = family(worker.pid)
     assert stop(worker) == 0
-    assert [pid for pid in family if alive(pid)] == []
-    (run,) = site.runs()
+    assert [pid for pid in processes if alive(pid)] == []
+    (run,) = lite.runs()
     assert (run.state, run.owner, run.lease_until, run.attempt) == ("due", None, None, 0)
-    site.play([])
-    again = site.worker("-n", "1", ENSORA_LEASE_SECONDS="600")
-    site.until(site.ended())
+    lite.play([])
+    again = lite.worker("-n", "1", ENSORA_LEASE_SECONDS="600")
+    lite.until(lite.ended())
     assert stop(again) == 0
-    site.check(ACCOUNT)
+    lite.check(ACCOUNT)
 
 
 def test_a_vendor_that_hangs_does_not_hold_up_the_end(lite: Deployment) -> None:
@@ -203,6 +203,7 @@ def test_a_slow_vendor_costs_no_run_its_lease(lite: Deployment) -> None:
     assert [(run.state, run.attempt) for run in lite.runs()] == [("done", 1)]
 
 
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_two_deployments_of_workers_make_one_run(site: Deployment) -> None:
     site.connect(ACCOUNT)
     workers = [site.worker("-n", "1"), site.worker("-n", "1")]
@@ -262,10 +263,8 @@ def test_forged_jobs_run_nothing_and_the_worker_lives(lite: Deployment, tmp_path
     lite.connect(ACCOUNT)
     with redis.Redis.from_url(lite.redis_url) as client:
         queue = Queue(QUEUE, connection=client, serializer=JSONSerializer)
-        for name in ("system", "callback", "method", "pickled"):
-            assert not (tmp_path / name).exists()
         queue.enqueue("os.system", f"touch {tmp_path / 'system'}")
-        job = queue.enqueue("ensora_plugin.jobs.work_run", "1; DROP TABLE ensora_run")
+        job = queue.enqueue(WORK_RUN, "1; DROP TABLE ensora_run")
         made = queue.create_job("os.mkdir", args=[str(tmp_path / "callback")])
         made._success_callback_name = made._failure_callback_name = "os.mkdir"
         queue.enqueue_job(made)
@@ -279,7 +278,7 @@ def test_forged_jobs_run_nothing_and_the_worker_lives(lite: Deployment, tmp_path
         lite.until(lite.ended())
         lite.until(lambda: queue.count == 0 and lite.log().count("event=job_failed") >= 5)
     assert stop(worker) == 0
-    made_by_jobs = {"system", "callback", "method", "pickled"}
+    made_by_jobs = {"system", "callback", "pickled"}
     assert made_by_jobs & {path.name for path in tmp_path.iterdir()} == set()
     assert "DROP" not in lite.log()
     assert "touch" not in lite.log()
@@ -330,21 +329,17 @@ def _dump(url: str) -> str:
         return "\n".join(f"{key!r} {read[client.type(key)](client, key)!r}" for key in keys if kind)
 
 
-def test_burst_works_until_nothing_waits(lite: Deployment) -> None:
+def test_once_makes_what_is_due_and_burst_works_until_nothing_waits(lite: Deployment) -> None:
     for account in ADMINS:
         lite.connect(account)
-    assert lite.worker("-n", "1", "--burst").wait(40) == 0
-    assert [run.state for run in lite.runs()] == ["done", "done"]
-
-
-def test_once_only_makes_what_is_due(lite: Deployment) -> None:
-    lite.connect(ACCOUNT)
-    assert lite.worker("--once").wait(20) == 0
-    assert lite.worker("--once").wait(20) == 0
-    assert [run.state for run in lite.runs()] == ["due"]
+    for _ in range(2):
+        assert lite.worker("--once").wait(20) == 0
+    assert [run.state for run in lite.runs()] == ["due", "due"]
     queue = open_queue(lite.redis_url)
     assert queue is not None
-    assert queue.count == 1
+    assert queue.count == 2
+    assert lite.worker("-n", "1", "--burst").wait(40) == 0
+    assert [run.state for run in lite.runs()] == ["done", "done"]
 
 
 def test_an_empty_database_is_said_in_words(

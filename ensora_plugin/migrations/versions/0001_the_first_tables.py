@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("token_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("interval_minutes", sa.Integer(), nullable=True),
         sa.Column("grace_minutes", sa.Integer(), nullable=True),
+        sa.Column("generation", sa.Integer(), server_default="1", nullable=False),
         sa.Column("due_at", sa.DateTime(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("error_code", sa.String(length=40), nullable=True),
@@ -252,6 +253,7 @@ def upgrade() -> None:
         sa.Column("date", sa.Date(), nullable=True),
         sa.Column("start", sa.SmallInteger(), nullable=True),
         sa.Column("end", sa.SmallInteger(), nullable=True),
+        sa.Column("touched", sa.Integer(), server_default="0", nullable=False),
         sa.Column("therapist_signed", sa.Boolean(), nullable=False),
         sa.Column("guardian_signed", sa.Boolean(), nullable=False),
         sa.Column(
@@ -284,25 +286,36 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        op.f("ix_ensora_note_account_id_date"), "ensora_note", ["account_id", "date"], unique=False
-    )
-    op.create_index(
         op.f("ix_ensora_note_account_id_sort_key_id"),
         "ensora_note",
         ["account_id", "sort_key", "id"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_ensora_note_account_id_student_id_date"),
+        op.f("ix_ensora_note_account_id_student_id_user_id_date"),
         "ensora_note",
-        ["account_id", "student_id", "date"],
+        ["account_id", "student_id", "user_id", "date"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_ensora_note_account_id_user_id_date"),
+        op.f("ix_ensora_note_account_id_touched"),
         "ensora_note",
-        ["account_id", "user_id", "date"],
+        ["account_id", "touched"],
         unique=False,
+    )
+    op.create_index(
+        op.f("ix_ensora_note_account_id_user_id"),
+        "ensora_note",
+        ["account_id", "user_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_ensora_note_unmapped",
+        "ensora_note",
+        ["account_id", "date"],
+        unique=False,
+        sqlite_where=sa.text("why IS NOT NULL"),
+        postgresql_where=sa.text("why IS NOT NULL"),
     )
     op.create_table(
         "ensora_rejected",
@@ -672,10 +685,18 @@ def downgrade() -> None:
     )
     op.drop_table("ensora_rendering")
     op.drop_table("ensora_rejected")
-    op.drop_index(op.f("ix_ensora_note_account_id_user_id_date"), table_name="ensora_note")
-    op.drop_index(op.f("ix_ensora_note_account_id_student_id_date"), table_name="ensora_note")
+    op.drop_index(
+        "ix_ensora_note_unmapped",
+        table_name="ensora_note",
+        sqlite_where=sa.text("why IS NOT NULL"),
+        postgresql_where=sa.text("why IS NOT NULL"),
+    )
+    op.drop_index(op.f("ix_ensora_note_account_id_user_id"), table_name="ensora_note")
+    op.drop_index(op.f("ix_ensora_note_account_id_touched"), table_name="ensora_note")
+    op.drop_index(
+        op.f("ix_ensora_note_account_id_student_id_user_id_date"), table_name="ensora_note"
+    )
     op.drop_index(op.f("ix_ensora_note_account_id_sort_key_id"), table_name="ensora_note")
-    op.drop_index(op.f("ix_ensora_note_account_id_date"), table_name="ensora_note")
     op.drop_table("ensora_note")
     op.drop_table("ensora_membership")
     op.drop_index(op.f("ix_ensora_mapping_run_id_kind"), table_name="ensora_mapping")

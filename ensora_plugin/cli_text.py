@@ -1,0 +1,77 @@
+"""What the command line says in words and tables, of the same data that --json prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .kinds import KINDS
+from .models import RunCount
+from .overview import KindOverview
+
+_NUMBERS = {
+    "pull": ("fetched", "new", "changed", "unchanged", "set_aside"),
+    "automap": ("mapped", "ambiguous"),
+    "render": ("rendered", "refused"),
+}
+
+
+def numbers_of(row: RunCount, step: str) -> dict[str, int]:
+    """Return the numbers that belong to a step, of what a run did with a kind."""
+    return {name: getattr(row, name) for name in _NUMBERS[step]}
+
+
+def run_lines(data: dict[str, Any], step: str) -> list[str]:
+    """Return the lines that tell a run: a kind each, then whether anything changed."""
+    lines = []
+    for kind in KINDS:
+        numbers = data["kinds"].get(kind.name)
+        if numbers is not None:
+            told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in numbers.items())
+            lines.append(f"{kind.plural}: {told}.")
+    done = sum(
+        sum(numbers.get(name, 0) for name in _CHANGES[step]) for numbers in data["kinds"].values()
+    )
+    return [*lines, "Nothing changed." if done == 0 else f"Done in {data['seconds']:.1f} s."]
+
+
+_CHANGES = {
+    "pull": ("new", "changed", "set_aside"),
+    "automap": ("mapped",),
+    "render": ("rendered", "refused"),
+}
+
+
+def status_lines(report: dict[str, Any]) -> list[str]:
+    """Return the lines that tell where an account stands."""
+    head = f"{report['account']}: {report['state']}"
+    if report["organization"]:
+        head += f" to {report['organization']}"
+    lines = [head]
+    if report["error"]:
+        lines.append(f"  failed {report['failures']} times in a row: {report['error']}")
+    lines += [f"  {line}" for line in overview_table([KindOverview(**k) for k in report["kinds"]])]
+    return lines
+
+
+def overview_table(kinds: list[KindOverview]) -> list[str]:
+    """Return the lines of a table: a kind each, then why the rest is not mapped or rendered."""
+    columns = ("pulled", "auto", "user", "ignored", "to_map", "rendered", "refused")
+    head = f"{'':14}" + "".join(f"{name.replace('_', ' '):>9}" for name in columns)
+    lines = [head]
+    for kind, row in zip(KINDS, kinds, strict=True):
+        numbers = "".join(
+            f"{getattr(row, name):>9}"
+            if name not in ("rendered", "refused") or kind is KINDS[-1]
+            else f"{'':9}"
+            for name in columns
+        )
+        lines.append(f"{kind.plural:14}{numbers}")
+    for kind, row in zip(KINDS, kinds, strict=True):
+        for title, reasons in (("to map", row.reasons), ("refused", row.refusals)):
+            if reasons:
+                told = ", ".join(
+                    f"{code.replace('_', ' ')} {count}"
+                    for code, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+                )
+                lines.append(f"{kind.plural}, {title}: {told}")
+    return lines

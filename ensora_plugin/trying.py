@@ -1,0 +1,237 @@
+"""The notes that a pass of automap tries, in a temporary table with the host's ids of their people.
+
+Only what may have changed is tried: notes that were touched since the last pass and, for hosts that
+do not tell what changed, the unmapped ones of the last days. The other notes of the same groups
+(student, user, day) stand beside them, since they still count; group by group the rest is
+independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    and_,
+    exists,
+    false,
+    insert,
+    inspect,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from .database import AnySelect, AnySession, as_host_id, pinned_join
+from .kinds import NOTE, SITE, STUDENT, USER, Kind
+from .models import Connection, Mapping, Note, Student
+
+_client = aliased(Mapping, name="client_mapping")
+_staff = aliased(Mapping, name="staff_mapping")
+_site = aliased(Mapping, name="site_mapping")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The temporary table of a pass, and the host's appointments as a named subquery."""
+
+    session: AnySession
+    account_id: int
+    appointment: Any
+    table: Table
+
+
+def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> None:
+    """Let the next pass try the notes under a condition again; flushes, never commits.
+
+    The account's row is locked against a pass that is under way, which would miss them else.
+    """
+    generation = session.execute(
+        select(Connection.generation).where(Connection.id == account_id).with_for_update()
+    ).scalar_one()
+    session.execute(
+        update(Note)
+        .where(Note.account_id == account_id, Note.touched != generation, which)
+        .values(touched=generation)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@contextmanager
+def tried_notes(
+    session: AnySession, account_id: int, appointment: Any, *, since: date | None
+) -> Iterator[Tried]:
+    """Fill the table with what is to be tried, and drop it afterwards.
+
+    `since`: unmapped notes from this day on are tried again although nobody touched them; None for
+    none.
+    """
+    generation = session.execute(
+        select(Connection.generation).where(Connection.id == account_id).with_for_update()
+    ).scalar_one()
+    table = _table(appointment)
+    tried = Tried(session, account_id, appointment, table)
+    table.create(session.connection())
+    try:
+        tried_now = Note.touched == generation
+        if since is not None:
+            tried_now = or_(tried_now, and_(Note.why.is_not(None), Note.date >= since))
+        _insert(tried, tried_now)
+        if _any_untouched(session, account_id, generation):
+            _insert(tried, Note.id.in_(_siblings(tried)))
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text(f"ANALYZE {table.name}"))
+        yield tried
+        session.execute(
+            update(Connection)
+            .where(Connection.id == account_id)
+            .values(generation=generation + 1)
+            .execution_options(synchronize_session=False)
+        )
+    finally:
+        # A failed transaction takes the table along by itself.
+        if session.is_active:
+            table.drop(session.connection())
+
+
+def notes_of(kind: Kind, vendor_ids: Any) -> ColumnElement[bool]:
+    """Return the condition that a note belongs to one of some sites, students or users."""
+    columns = {SITE: Note.site_id, STUDENT: Note.student_id, USER: Note.user_id}
+    return columns[kind].in_(vendor_ids)
+
+
+def groups_of(account_id: int, vendor_ids: Any) -> ColumnElement[bool]:
+    """Return the condition that a note stands in a group (student, user, day) with some notes."""
+    some = aliased(Note, name="note_of_group")
+    return exists().where(
+        some.account_id == account_id,
+        some.vendor_id.in_(vendor_ids),
+        some.student_id == Note.student_id,
+        some.user_id == Note.user_id,
+        some.date == Note.date,
+    )
+
+
+def _table(appointment: Any) -> Table:
+    a = appointment.c
+    return Table(
+        "ensora_tried",
+        MetaData(),
+        Column("note_id", BigInteger),
+        Column("vendor_id", String(64)),
+        Column("status", String(12)),
+        Column("client", a.client_id.type),
+        Column("staff", a.staff_id.type),
+        Column("agency", a.agency_id.type),
+        Column("date", Date),
+        Column("start", SmallInteger),
+        Column("end", SmallInteger),
+        Column("zone", String(64)),
+        #: The appointment that a mapped note of the group holds; None for what is to be mapped.
+        Column("own", String(64)),
+        #: Whether its times have to be compared one by one.
+        Column("apart", Boolean),
+        prefixes=["TEMPORARY"],
+    )
+
+
+def _any_untouched(session: AnySession, account_id: int, generation: int) -> bool:
+    """Tell whether there are notes that may stand in a group with one that is tried."""
+    return (
+        session.scalar(
+            select(Note.id).where(Note.account_id == account_id, Note.touched < generation).limit(1)
+        )
+        is not None
+    )
+
+
+def _insert(tried: Tried, which: ColumnElement[bool]) -> None:
+    """Add notes; an ignored one is out of the competition."""
+    own = aliased(Mapping, name="own_mapping")
+    held = and_(
+        own.account_id == tried.account_id,
+        own.kind == NOTE.name,
+        own.vendor_id == Note.vendor_id,
+    )
+    statement = (
+        _rows(tried, own.host_id)
+        .outerjoin(own, held)
+        .where(
+            Note.account_id == tried.account_id,
+            which,
+            or_(own.id.is_(None), own.host_id.is_not(None)),
+        )
+        # In the order of the groups, so that what follows finds neighbours beside each other.
+        .order_by(Note.student_id, Note.user_id, Note.date)
+    )
+    tried.session.execute(insert(tried.table).from_select(list(tried.table.c.keys()), statement))
+
+
+def _rows(tried: Tried, own: Any) -> AnySelect:
+    a = tried.appointment.c
+
+    def of(alias: Any, kind: str, vendor_id: Any) -> ColumnElement[bool]:
+        return and_(
+            alias.account_id == tried.account_id, alias.kind == kind, alias.vendor_id == vendor_id
+        )
+
+    return (
+        select(
+            Note.id,
+            Note.vendor_id,
+            Note.status,
+            as_host_id(_client.host_id, a.client_id),
+            as_host_id(_staff.host_id, a.staff_id),
+            as_host_id(_site.host_id, a.agency_id),
+            Note.date,
+            Note.start,
+            Note.end,
+            Student.time_zone,
+            own,
+            false(),
+        )
+        .outerjoin(
+            Student,
+            and_(Student.account_id == Note.account_id, Student.vendor_id == Note.student_id),
+        )
+        .outerjoin(_client, of(_client, STUDENT.name, Note.student_id))
+        .outerjoin(_staff, of(_staff, USER.name, Note.user_id))
+        .outerjoin(_site, of(_site, SITE.name, Note.site_id))
+    )
+
+
+def _siblings(tried: Tried) -> AnySelect:
+    """SELECT the ids of the notes of tried groups that are not tried themselves."""
+    one, other = aliased(Note, name="tried_note"), aliased(Note, name="sibling")
+    t = tried.table
+    same_group = and_(
+        other.account_id == tried.account_id,
+        other.student_id == one.student_id,
+        other.user_id == one.user_id,
+        other.date == one.date,
+    )
+    return (
+        select(other.id)
+        .select_from(
+            pinned_join(
+                pinned_join(t, inspect(one).selectable, one.id == t.c.note_id),
+                inspect(other).selectable,
+                same_group,
+            )
+        )
+        .where(other.id.not_in(select(t.c.note_id)))
+    )

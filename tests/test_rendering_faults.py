@@ -1,0 +1,150 @@
+"""Rendering where the host raises, commits or dies, or somebody was quicker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import delete, select, update
+
+from demo.host.adapter import DemoHost
+from demo.host.models import Agency, Appointment, db
+from ensora_plugin.clock import utcnow
+from ensora_plugin.models import Mapping, Note, RenderingRow
+from ensora_plugin.sync import claim, create_run, perform
+from tests.meddling import RENDERED, Meanwhile, Meddled, appointment, hours, rows
+from tests.opened import open_small
+from tests.practices import Practice
+from tests.small import ACCOUNT
+
+
+@pytest.fixture
+def practice(sqlite_url: str) -> Iterator[Practice]:
+    with open_small(sqlite_url, hours()) as practice:
+        yield practice
+
+
+@pytest.fixture
+def on_each(database_url: str) -> Iterator[Practice]:
+    with open_small(database_url, hours()) as practice:
+        yield practice
+
+
+def test_a_worker_that_dies_in_the_host_leaves_nothing_and_its_successor_renders_once(
+    on_each: Practice,
+) -> None:
+    def die(appointment_id: int) -> None:
+        if appointment_id == 2:
+            raise KeyboardInterrupt
+
+    account_id = on_each.account_id(ACCOUNT)
+    run_id = create_run(on_each.session, account_id, cause="command", by=None)
+    on_each.state.host = Meddled(after=die)
+    claimed = claim(on_each.session, run_id, 60)
+    assert claimed
+    with pytest.raises(KeyboardInterrupt):
+        perform(on_each.state.services(), claimed)
+    # What was rendered before is committed, the host's row and ours together.
+    assert rows(on_each) == {("note-1", 1): RENDERED}
+    assert appointment(on_each, 2).results_notes == ""
+    on_each.state.host = host = Meddled()
+    with time_machine.travel(utcnow() + timedelta(minutes=2)):
+        claimed = claim(on_each.session, run_id, 60)
+        assert claimed
+        perform(on_each.state.services(), claimed)
+    assert host.calls == [(2, 1), (3, 1)]
+    assert list(rows(on_each).values()) == [RENDERED] * 3
+
+
+def raising() -> None:
+    raise LookupError("Amir Haddad")
+
+
+def breaking_a_constraint() -> None:
+    values = {"account_id": ACCOUNT, "name": "Amir Haddad", "time_zone": "UTC"}
+    db.session.add(Agency(id=1, guardian_signature_required=False, **values))
+    db.session.flush()
+
+
+def committing() -> None:
+    db.session.commit()
+
+
+def committing_and_leaving_changes() -> None:
+    db.session.commit()
+    db.session.get_one(Appointment, 5).results_notes = "left behind"
+
+
+def committing_and_raising() -> None:
+    committing_and_leaving_changes()
+    raise LookupError
+
+
+def rolling_back() -> None:
+    db.session.rollback()
+
+
+def playing(faults: dict[int, Callable[[], None]]) -> Meanwhile:
+    return lambda appointment_id: faults.get(appointment_id, lambda: None)()
+
+
+def test_a_host_that_raises_fails_that_note_alone(database_url: str) -> None:
+    before = playing({2: raising, 3: breaking_a_constraint})
+    after = playing({4: raising, 5: breaking_a_constraint})
+    with open_small(database_url, hours(6)) as practice:
+        practice.state.host = Meddled(before, after)
+        run = practice.run()
+        assert run.state == "done"
+        failed = ("failed", False, ["host_error"])
+        assert list(rows(practice).values()) == [RENDERED, *[failed] * 4, RENDERED]
+        told = practice.session.scalars(select(RenderingRow.refusals)).all()
+        assert "LookupError" in str(told)
+        assert "IntegrityError" in str(told)
+        assert "Haddad" not in str(told)
+        # Nothing of it stands in the host, and it is tried again.
+        assert [appointment(practice, id).results_notes for id in range(2, 6)] == [""] * 4
+        practice.state.host = DemoHost()
+        practice.run()
+        assert list(rows(practice).values()) == [RENDERED] * 6
+
+
+def test_a_verb_that_ends_the_transaction_is_detected(database_url: str) -> None:
+    faults = (committing, committing_and_leaving_changes, committing_and_raising, rolling_back)
+    with open_small(database_url, hours(6)) as practice:
+        practice.state.host = Meddled(after=playing(dict(enumerate(faults, start=2))))
+        assert practice.run().state == "done"
+        codes = ["host_committed", "host_committed", "host_error", "host_committed"]
+        failed = [("failed", False, [code]) for code in codes]
+        assert list(rows(practice).values()) == [RENDERED, *failed, RENDERED]
+        # What the host left without a flush is not written for it.
+        assert appointment(practice, 5).results_notes == ""
+
+
+def unmap_the_next(_: int) -> None:
+    db.session.execute(delete(Mapping).where(Mapping.vendor_id == "note-2"))
+
+
+def map_the_next_elsewhere(_: int) -> None:
+    db.session.execute(
+        update(Mapping).where(Mapping.vendor_id == "note-2").values(host_id="99", state="user")
+    )
+
+
+def unpublish_the_next(_: int) -> None:
+    db.session.execute(
+        update(Note).where(Note.vendor_id == "note-2").values(status="unpublished", version=2)
+    )
+
+
+@pytest.mark.parametrize("meanwhile", [unmap_the_next, map_the_next_elsewhere, unpublish_the_next])
+def test_a_note_unmapped_or_unpublished_after_the_list_was_read_is_not_rendered(
+    practice: Practice, meanwhile: Meanwhile
+) -> None:
+    # It happens while the first one is rendered, in its transaction, so that it is surely later.
+    practice.state.host = host = Meddled(before=meanwhile)
+    practice.run()
+    assert [appointment_id for appointment_id, _ in host.calls] == [1, 3]
+    assert ("note-2", 1) not in rows(practice)
+    assert appointment(practice, 2).results_notes == ""
