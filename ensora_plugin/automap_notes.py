@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from .automap import Mapped, mappings_of_run
 from .clock import utcnow
-from .database import AnySession, insert_for
+from .database import AnySession, analyze, insert_for
 from .host import HostAdapter
 from .kinds import NOTE
 from .matching import Edge, solve
@@ -25,6 +25,9 @@ from .models import Mapping
 from .note_candidates import Pair, edges, mark_apart, pairs_apart
 from .note_reasons import write_note_reasons
 from .trying import Tried, tried_notes
+
+#: So many new mappings make what a database believes of the table wrong.
+_MANY = 1000
 
 
 def automap_notes(
@@ -50,6 +53,8 @@ def automap_notes(
             _insert_uncontended(tried, edge, run_id)
             _insert_pairs(tried, run_id, _solve_contended(tried, edge, apart, grace))
         result = Mapped(made=mappings_of_run(session, account_id, NOTE, run_id))
+        if result.made > _MANY:
+            analyze(session, Mapping.__table__)
         write_note_reasons(tried, grace, apart, result)
     return result
 
@@ -67,6 +72,8 @@ def _insert_uncontended(tried: Tried, edge: Table, run_id: int) -> None:
         literal(run_id),
         literal(utcnow()),
     ).where(edge.c.of_group == 1, edge.c.own.is_(None))
+    # In the order of the index that is filled, neighbours fall on the same page of it.
+    chosen = chosen.order_by(edge.c.note)
     columns = ["account_id", "kind", "vendor_id", "host_id", "state", "run_id", "at"]
     statement = insert_for(tried.session, Mapping.__table__).from_select(columns, chosen)
     tried.session.execute(statement.on_conflict_do_nothing())

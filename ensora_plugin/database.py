@@ -92,12 +92,35 @@ def begin_write(session: AnySession) -> None:
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '60s'"))
 
 
+def analyze(session: AnySession, table: Table) -> None:
+    """Tell PostgreSQL what stands in a table that was filled in this transaction: it plans joins by
+    what it knew before.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"ANALYZE {table.name}"))
+
+
 def insert_for(session: AnySession, table: Table) -> Any:
     """Return the dialect's own INSERT for `table`, the one that knows ON CONFLICT."""
     return _INSERTS[session.get_bind().dialect.name](table)
 
 
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def insert_rows(
+    session: AnySession, table: Table, rows: Sequence[dict[str, Any]], *, doubles: bool = False
+) -> None:
+    """Insert rows with the same columns each; `doubles`: those that are there already stay so."""
+    if rows:
+        statement = _insert(session.get_bind().dialect.name, table, doubles)
+        session.connection().execute(statement, rows)
+
+
+@lru_cache(maxsize=64)
+def _insert(dialect: str, table: Table, doubles: bool) -> Any:
+    statement = _INSERTS[dialect](table)
+    return statement.on_conflict_do_nothing() if doubles else statement
 
 
 def upsert(

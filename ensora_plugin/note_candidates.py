@@ -198,30 +198,16 @@ def pairs_apart(tried: Tried) -> list[Pair]:
 
 
 def pairs_that_day(tried: Tried) -> Iterator[Pair]:
-    """Yield the candidates of the day of notes that are still unmapped, whatever the grace."""
+    """Yield the candidates of the day of notes that were not mapped, whatever the grace."""
     t, a = tried.table.c, tried.appointment.c
     start, end = _apart(tried)
     statement = (
         _candidates(tried)
         .add_columns(start.label("start_apart"), end.label("end_apart"))
-        .where(~t.apart, a.date == t.date, a.time_zone == t.zone, still_open(tried))
+        .where(~t.apart, a.date == t.date, a.time_zone == t.zone)
     )
     for row in tried.session.execute(statement):
         yield _pair(row, row.start_apart, row.end_apart)
-
-
-def still_open(tried: Tried) -> ColumnElement[bool]:
-    """The condition that a tried note has no mapping yet."""
-    t = tried.table.c
-    made = aliased(Mapping, name="made_mapping")
-    return and_(
-        t.own.is_(None),
-        ~exists().where(
-            made.account_id == tried.account_id,
-            made.kind == NOTE.name,
-            made.vendor_id == t.vendor_id,
-        ),
-    )
 
 
 def _candidates(tried: Tried) -> AnySelect:

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from .automap import Mapped, Why
-from .database import AnySession
+from .database import AnySession, pinned_join
 from .matching import Span, minutes_apart
 from .models import Mapping, Note
-from .note_candidates import Pair, pairs_that_day, still_open
-from .trying import Tried
+from .note_candidates import Pair, pairs_that_day
+from .trying import Tried, left_over
 
 
 def write_note_reasons(tried: Tried, grace: int, apart: Iterable[Pair], result: Mapped) -> None:
@@ -24,6 +24,17 @@ def write_note_reasons(tried: Tried, grace: int, apart: Iterable[Pair], result: 
     `apart` are the pairs that were read one by one. Counts what is ambiguous in `result`.
     """
     _clear_mapped(tried)
+    with left_over(tried) as left:
+        changes = _changes(left, grace, apart, result)
+    if changes:
+        tried.session.connection().execute(_WRITE, changes)
+    result.ambiguous = _ambiguous(tried.session, tried.account_id)
+
+
+def _changes(
+    tried: Tried, grace: int, apart: Iterable[Pair], result: Mapped
+) -> list[dict[str, Any]]:
+    """Return what to write: the reasons that are other than what stands beside the note."""
     pairs: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs_that_day(tried):
         pairs[pair.note].append(pair)
@@ -43,9 +54,7 @@ def write_note_reasons(tried: Tried, grace: int, apart: Iterable[Pair], result: 
                     "by": why.rival,
                 }
             )
-    if changes:
-        tried.session.connection().execute(_WRITE, changes)
-    result.ambiguous = _ambiguous(tried.session, tried.account_id)
+    return changes
 
 
 _WRITE = (
@@ -88,27 +97,23 @@ def _ambiguous(session: AnySession, account_id: int) -> int:
 
 def _facts(tried: Tried) -> Any:
     t = tried.table.c
-    return (
-        select(
-            t.note_id,
-            t.vendor_id,
-            t.status,
-            t.date,
-            t.start,
-            t.end,
-            t.zone,
-            t.client,
-            t.staff,
-            t.agency,
-            t.apart,
-            Note.why,
-            Note.why_minutes,
-            Note.nearest,
-            Note.rival,
-        )
-        .join(Note, Note.id == t.note_id)
-        .where(still_open(tried))
-    )
+    return select(
+        t.note_id,
+        t.vendor_id,
+        t.status,
+        t.date,
+        t.start,
+        t.end,
+        t.zone,
+        t.client,
+        t.staff,
+        t.agency,
+        t.apart,
+        Note.why,
+        Note.why_minutes,
+        Note.nearest,
+        Note.rival,
+    ).select_from(pinned_join(tried.table, Note.__table__, Note.id == t.note_id))
 
 
 def _why(note: Any, pairs: list[Pair], grace: int) -> Why:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -31,12 +31,11 @@ from sqlalchemy import (
     inspect,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.orm import aliased
 
-from .database import AnySelect, AnySession, as_host_id, pinned_join
+from .database import AnySelect, AnySession, analyze, as_host_id, pinned_join
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import Connection, Mapping, Note, Student
 
@@ -83,18 +82,15 @@ def tried_notes(
     generation = session.execute(
         select(Connection.generation).where(Connection.id == account_id).with_for_update()
     ).scalar_one()
-    table = _table(appointment)
-    tried = Tried(session, account_id, appointment, table)
-    table.create(session.connection())
-    try:
+    tried = Tried(session, account_id, appointment, _table(appointment, "ensora_tried"))
+    with _temporary(tried):
         tried_now = Note.touched == generation
         if since is not None:
             tried_now = or_(tried_now, and_(Note.why.is_not(None), Note.date >= since))
         _insert(tried, tried_now)
         if _any_untouched(session, account_id, generation):
             _insert(tried, Note.id.in_(_siblings(tried)))
-        if session.get_bind().dialect.name == "postgresql":
-            session.execute(text(f"ANALYZE {table.name}"))
+        analyze(session, tried.table)
         yield tried
         session.execute(
             update(Connection)
@@ -102,10 +98,35 @@ def tried_notes(
             .values(generation=generation + 1)
             .execution_options(synchronize_session=False)
         )
+
+
+@contextmanager
+def left_over(tried: Tried) -> Iterator[Tried]:
+    """Fill a second table with the tried notes that have no mapping, and drop it afterwards."""
+    t = tried.table
+    held = aliased(Mapping, name="held_mapping")
+    unmapped = ~exists().where(
+        held.account_id == tried.account_id,
+        held.kind == NOTE.name,
+        held.vendor_id == t.c.vendor_id,
+    )
+    left = replace(tried, table=_table(tried.appointment, "ensora_left"))
+    with _temporary(left):
+        rows = select(t).where(t.c.own.is_(None), unmapped)
+        tried.session.execute(insert(left.table).from_select(list(t.c.keys()), rows))
+        analyze(tried.session, left.table)
+        yield left
+
+
+@contextmanager
+def _temporary(tried: Tried) -> Iterator[None]:
+    """Create the table, and drop it afterwards; a failed transaction takes it along by itself."""
+    tried.table.create(tried.session.connection())
+    try:
+        yield
     finally:
-        # A failed transaction takes the table along by itself.
-        if session.is_active:
-            table.drop(session.connection())
+        if tried.session.is_active:
+            tried.table.drop(tried.session.connection())
 
 
 def notes_of(kind: Kind, vendor_ids: Any) -> ColumnElement[bool]:
@@ -126,10 +147,10 @@ def groups_of(account_id: int, vendor_ids: Any) -> ColumnElement[bool]:
     )
 
 
-def _table(appointment: Any) -> Table:
+def _table(appointment: Any, name: str) -> Table:
     a = appointment.c
     return Table(
-        "ensora_tried",
+        name,
         MetaData(),
         Column("note_id", BigInteger),
         Column("vendor_id", String(64)),
