@@ -8,13 +8,13 @@ BIN    := $(VENV)/bin
 HOST  ?= 127.0.0.1
 PORT  ?= 5000
 NOTES ?= 2000
-DATA  ?= var
 ONCE  ?=
+DATA  ?= var/$(if $(ONCE),once,demo)
 
-.PHONY: demo test lint types check format clean chromium
+.PHONY: demo test lint types check format clean chromium bench-peers
 
 demo: $(VENV)/.installed
-	@$(BIN)/python -m demo $(if $(ONCE),--once) --host $(HOST) --port $(PORT) --notes $(NOTES) --data $(DATA)
+	@$(BIN)/python -m demo $(if $(ONCE),--once) --host $(HOST) --port $(PORT) --notes "$(NOTES)" --data "$(DATA)"
 
 test: $(VENV)/.installed chromium
 	$(BIN)/python -m pytest $(ARGS)
@@ -51,6 +51,10 @@ chromium:
 	fi; \
 	command -v chromium chromium-browser google-chrome >/dev/null 2>&1 \
 	  || { echo "Chromium is missing; install it (on Debian: apt-get install chromium)"; exit 1; }
+
+# What `python -m bench pull` compares with; without them it says so and goes on.
+bench-peers: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dlt[sql_database]' requests
 
 clean:
 	rm -rf $(VENV) var build dist *.egg-info

@@ -10,6 +10,9 @@ from .once import run_once
 from .serve import Choices, serve
 from .settings import data_folder
 
+#: A smaller world has no room for every case.
+SMALLEST = 100
+
 
 def main() -> int:
     """Read the options and run; return the exit status."""
@@ -24,12 +27,26 @@ def main() -> int:
     add("--workers", type=int, default=2, help="worker processes (%(default)s)")
     options = parser.parse_args()
     folder = options.data.resolve()
+    if trouble := _trouble(folder, options.notes):
+        print(trouble, file=sys.stderr)
+        return 2
     if options.once:
         return run_once(folder, notes=options.notes, vendor_port=options.vendor_port)
     choices = Choices(
         folder, options.host, options.port, options.notes, options.vendor_port, options.workers
     )
     return serve(choices)
+
+
+def _trouble(folder: Path, notes: int) -> str | None:
+    """Say what is wrong with a choice, before anything is made."""
+    if notes < SMALLEST:
+        return f"A world has {SMALLEST} session notes at least, as in `make demo NOTES={SMALLEST}`."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{folder} cannot hold the demo's data ({error.strerror}). Name another DATA=..."
+    return None
 
 
 if __name__ == "__main__":

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Flask
 
 from ensora_plugin import Ensora, EnsoraError
+from ensora_plugin.adapter_check import adapter_faults
 from ensora_plugin.cli_text import overview_table
 from ensora_plugin.connecting import activate, activated, connect
-from ensora_plugin.host import adapter_faults
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import RunCount
 from ensora_plugin.overview import overview
@@ -22,7 +24,7 @@ from .emulator import emulator
 from .host import create_app
 from .host.adapter import DemoHost
 from .made import make_world
-from .settings import write_settings_file
+from .settings import alone, write_settings_file
 
 #: Account -> the vendor's administrator who connects it.
 ACCOUNTS = {
@@ -36,9 +38,7 @@ BY = "make demo"
 def run_once(folder: Path, *, notes: int, vendor_port: int = 0) -> int:
     """Run the main job over the world in `folder`; print tables; return the exit status."""
     try:
-        app = create_app(write_settings_file(folder))
-        print(make_world(folder, app, notes=notes))
-        with emulator(folder, vendor_port) as address:
+        with alone(folder), emulator_of(folder, notes, vendor_port) as address:
             app = create_app(write_settings_file(folder, ENSORA_VENDOR_URL=address))
             Ensora(app, DemoHost())
             with app.app_context():
@@ -47,6 +47,14 @@ def run_once(folder: Path, *, notes: int, vendor_port: int = 0) -> int:
         print(f"make demo failed: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def emulator_of(folder: Path, notes: int, vendor_port: int) -> Iterator[str]:
+    """Make the world where there is none yet, and run the emulator over it; yield its address."""
+    print(make_world(folder, create_app(write_settings_file(folder)), notes=notes))
+    with emulator(folder, vendor_port) as address:
+        yield address
 
 
 def _work(app: Flask) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import signal
@@ -11,8 +10,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,18 +26,18 @@ from .host import create_app
 from .made import make_world
 from .once import ACCOUNTS, BY, PASSWORD
 from .redis_server import free_port, redis_command
-from .settings import write_settings_file
+from .settings import alone, write_settings_file
 
 #: Connected from the start; the other account is what a new customer sees.
 CONNECTED = "harbor-kids"
 _READY = re.compile(r"Emulator ready: (http://\S+)")
 LOGINS = """\
 Sign in with the password demo:
-  ada   Bright Steps ABA     every agency, may do everything; not connected yet
+  ada   Bright Steps ABA     every agency, may do everything
   bo    Bright Steps ABA     Northside Clinic only; may map, may not create
-  cy    Bright Steps ABA     every agency, may look
+  cy    Bright Steps ABA     every agency; may look, report and audit
   dee   Bright Steps ABA     no agency
-  eve   Harbor Kids Therapy  every agency, may do everything; connected
+  eve   Harbor Kids Therapy  every agency, may do everything
 Ensora Data Collection:
   admin@brightsteps.example / admin-demo           an Admin
   therapist@brightsteps.example / therapist-demo   no Admin
@@ -73,10 +71,12 @@ def serve(choices: Choices) -> int:
     if wrong:
         print(wrong, file=sys.stderr)
         return 2
+    # Started in the background of a script, SIGINT would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     children = Children(choices.folder / "logs")
     try:
-        with _alone(choices.folder):
+        with alone(choices.folder):
             return _serve(choices, children)
     except KeyboardInterrupt:
         print("\nThe demo ends.", flush=True)
@@ -185,16 +185,3 @@ def _port_trouble(choices: Choices) -> str | None:
             return f"Port {port} of {host} is in use. Choose another one: `make demo PORT=5001`."
         return f"The demo cannot listen on {host}, port {port}: {error.strerror}."
     return None
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the data folder; RuntimeError where another demo does."""
-    with (folder / "demo.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RuntimeError(
-                f"another demo runs over {folder}. End it, or name another folder with DATA=..."
-            ) from None
-        yield

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 #: Where the demo keeps its data, unless DEMO_DATA names another folder.
-DEFAULT_FOLDER = Path(__file__).parents[1] / "var"
+DEFAULT_FOLDER = Path(__file__).parents[1] / "var" / "demo"
 
 
 def data_folder() -> Path:
@@ -40,3 +43,16 @@ def write_settings_file(folder: Path, **changes: str) -> dict[str, str]:
         json.dump(settings, file, indent=1)
     draft.replace(folder / "settings.json")
     return settings
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the data folder; RuntimeError where another demo does."""
+    with (folder / "demo.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RuntimeError(
+                f"another demo runs over {folder}. End it, or name another folder with DATA=..."
+            ) from None
+        yield

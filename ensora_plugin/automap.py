@@ -271,7 +271,8 @@ def _why(kind: Kind, record: Any, pairs: list[Any]) -> Why:
     standing = [pair for pair in pairs if pair.stands]
     if len(standing) != 1:
         # Without a standing pair the record is an inactive one that yields to an active twin.
-        held = next((pair for pair in pairs if pair.holder), None)
+        taken = [pair for pair in pairs if pair.holder]
+        held = min(taken, key=lambda pair: pair.host_id, default=None)
         if standing or held is None:
             return Why("ambiguous")
         return Why("taken", nearest=held.host_id, rival=held.holder)

@@ -48,14 +48,14 @@ def automap_notes(
     """
     appointment = host.appointments(account).subquery("appointment")
     with tried_notes(session, account_id, appointment, since=since) as tried:
-        apart = pairs_apart(tried) if mark_apart(tried) else []
+        apart = pairs_apart(tried, grace) if mark_apart(tried) else []
         with edges(tried, grace) as edge:
             _insert_uncontended(tried, edge, run_id)
             _insert_pairs(tried, run_id, _solve_contended(tried, edge, apart, grace))
         result = Mapped(made=mappings_of_run(session, account_id, NOTE, run_id))
         if result.made > _MANY:
             analyze(session, Mapping.__table__)
-        write_note_reasons(tried, grace, apart, result)
+        write_note_reasons(tried, grace, result)
     return result
 
 

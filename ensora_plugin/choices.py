@@ -13,8 +13,8 @@ from .access import Scope
 from .database import AnySession, as_host_id, as_text
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, Kind
-from .listing import starts_with
-from .mapping import host_entity
+from .listing import in_agencies, starts_with
+from .mapping import find_entity, host_entity
 from .models import Directory, DirectoryAgency, Mapping, Note, Record
 from .rows import day_text, time_text
 from .text import text_key
@@ -129,11 +129,8 @@ def may_choose(
 ) -> bool:
     """Tell whether an entity is one of the account's and of the actor's agencies."""
     if kind is NOTE:
-        entity = host_entity(host, scope.account, kind)
-        agency = session.execute(
-            select(entity.c.agency_id).where(as_text(entity.c.id) == host_id)
-        ).first()
-        return agency is not None and scope.holds(agency[0])
+        found = find_entity(session, host_entity(host, scope.account, kind), host_id)
+        return found is not None and scope.holds(found.agency_id)
     return (
         session.scalar(
             select(Directory.host_id).where(
@@ -188,7 +185,11 @@ def _appointments(
                 taken.host_id == as_text(a.c.id),
             ),
         )
-        .where(a.c.date.between(day - near, day + near), a.c.eligible)
+        .where(
+            a.c.date.between(day - near, day + near),
+            a.c.eligible,
+            in_agencies(scope, a.c.agency_id),
+        )
         .order_by(
             taken.id.is_not(None),
             case((and_(same_client, same_staff), 0), (same_client, 1), else_=2),
@@ -201,9 +202,6 @@ def _appointments(
     statement = statement.where(
         _people_found(clients, staff, search, same_client, same_staff, asked)
     )
-    if scope.agencies is not None:
-        cast = a.c.agency_id.type.python_type
-        statement = statement.where(a.c.agency_id.in_([cast(i) for i in scope.agencies]))
     return [_appointment(row) for row in session.execute(statement)]
 
 
@@ -215,9 +213,8 @@ def _people_found(
     """
     if not search.strip() or asked:
         return or_(same_client, same_staff)
-    like = f"{search.strip()}%"
     names = (clients.c.first_name, clients.c.last_name, staff.c.first_name, staff.c.last_name)
-    return or_(*(name.ilike(like) for name in names))
+    return or_(*(name.istartswith(search.strip(), autoescape=True) for name in names))
 
 
 def host_people(host: HostAdapter, account: str) -> tuple[Any, Any]:

@@ -14,14 +14,15 @@ import click
 import msgspec
 from flask import current_app
 from flask.cli import AppGroup
+from jinja2 import TemplateNotFound
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from .adapter_check import adapter_faults, has_agencies
 from .cli_text import numbers_of, run_lines, status_lines
 from .connecting import activate, activated, connect
 from .database import sqlstate
-from .errors import EnsoraError, WrongAdapter
-from .host import adapter_faults
+from .errors import EnsoraError, NeedsConnection, WrongAdapter
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
 from .overview import overview
@@ -102,11 +103,19 @@ def make_key_command() -> None:
 
 @ensora_cli.command("activate")
 @click.argument("account")
+@click.option("--anyway", is_flag=True, help="Although the host has no agency of ACCOUNT yet.")
 @_json_option
 @_command()
-def activate_command(account: str, as_json: bool) -> None:
+def activate_command(account: str, anyway: bool, as_json: bool) -> None:
     """Give ACCOUNT the Synchronization feature."""
-    changed = activate(_state().session, account, by=OPERATOR)
+    state = _state()
+    if not anyway and not has_agencies(state.host, state.session, account):
+        raise NeedsConnection(
+            f"The host has no agency of an account {account!r}. Look at the spelling, or add "
+            "--anyway where its agencies come later.",
+            code="unknown_account",
+        )
+    changed = activate(state.session, account, by=OPERATOR)
     text = f"Synchronization is activated for {account}." if changed else "It was active already."
     _tell(as_json, {"account": account, "changed": changed}, text)
 
@@ -217,6 +226,14 @@ def _status(session: Any, connection: Connection) -> dict[str, Any]:
     }
 
 
+def _has_template(name: str) -> bool:
+    try:
+        current_app.jinja_env.get_template(name)
+    except TemplateNotFound:
+        return False
+    return True
+
+
 @ensora_cli.command("check")
 @click.option("--account", help="Try the adapter with this account; default: every activated one.")
 @_json_option
@@ -234,8 +251,11 @@ def check_command(account: str | None, as_json: bool) -> None:
         if state.sealer.ready
         else ["ENSORA_KEYS is not set; `flask ensora make-key` prints a key."]
     )
+    if account is not None and not has_agencies(state.host, session, account):
+        faults.append(f"The host has no agency of an account {account!r}.")
     for name in accounts:
-        faults += [f for f in adapter_faults(state.host, session, name) if f not in faults]
+        found = adapter_faults(state.host, session, name, template_exists=_has_template)
+        faults += [fault for fault in found if fault not in faults]
     if faults:
         raise WrongAdapter("The check found:\n- " + "\n- ".join(faults))
     _tell(as_json, {"ok": True}, "Settings, database and host adapter are fine.")

@@ -48,7 +48,7 @@ def status_lines(report: dict[str, Any]) -> list[str]:
         head += f" to {report['organization']}"
     lines = [head]
     if report["error"]:
-        lines.append(f"  failed {report['failures']} times in a row: {report['error']}")
+        lines.append(f"  failed, {report['failures']} in a row: {report['error']}")
     lines += [f"  {line}" for line in overview_table([KindOverview(**k) for k in report["kinds"]])]
     return lines
 

@@ -14,4 +14,6 @@ def as_utc(moment: datetime | None) -> datetime | None:
     """Return an aware time as naive UTC; a naive one is taken to be UTC already."""
     if moment is None or moment.tzinfo is None:
         return moment
+    if moment.tzinfo is UTC:
+        return moment.replace(tzinfo=None)
     return moment.astimezone(UTC).replace(tzinfo=None)

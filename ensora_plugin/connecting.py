@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -11,7 +11,7 @@ from .crypto import Sealer
 from .database import begin_write
 from .errors import NeedsConnection, OrganizationTaken, Sealed
 from .history import write_history
-from .models import Connection, Feed
+from .models import Connection
 from .vendor import DataCollection, Handshake
 
 
@@ -71,8 +71,11 @@ def connect(
     begin_write(session)
     connection = activated(session, account)
     if connection.organization_id not in (None, hands.organization_id):
-        # Another organization: its feeds start at their beginning.
-        session.execute(delete(Feed).where(Feed.account_id == connection.id))
+        session.rollback()
+        raise OrganizationTaken(
+            "This account was connected to another organization of Ensora Data Collection, whose "
+            "records and mappings it holds. Use an Admin of that one, or ask the support team."
+        )
     _keep(connection, hands, sealer, by)
     after = {"organization": hands.organization_id}
     write_history(session, connection.id, action="connect", by=by, after=after)

@@ -28,4 +28,5 @@ class RowForm(FlaskForm):  # type: ignore[misc]
     """A change of a row; `seen` is the version of the mapping that the person looked at."""
 
     host_id = StringField(validators=[Length(max=64)])
+    confirmed = BooleanField()
     seen = IntegerField(validators=[InputRequired(), NumberRange(min=0)])

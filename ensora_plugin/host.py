@@ -14,10 +14,7 @@ from datetime import date, datetime, time
 from enum import Enum
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from sqlalchemy import Select
-from sqlalchemy.exc import DBAPIError
-
-from .database import AnySelect, AnySession, sqlstate
+from .database import AnySelect
 
 
 class _All(Enum):
@@ -207,89 +204,3 @@ class HostAdapter(Protocol):
         unless locked.
         """
         ...
-
-
-#: Method -> labels that its SELECT must offer, and the Python types of those that have to have one.
-SELECTS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
-    "agencies": {"id": (), "name": (str,)},
-    "clients": {
-        "id": (),
-        "first_name": (str,),
-        "last_name": (str,),
-        "date_of_birth": (date,),
-        "agency_id": (),
-        "active": (bool,),
-    },
-    "staff": {
-        "id": (),
-        "first_name": (str,),
-        "last_name": (str,),
-        "email": (str,),
-        "active": (bool,),
-    },
-    "staff_agencies": {"staff_id": (), "agency_id": ()},
-    "appointments": {
-        "id": (),
-        "client_id": (),
-        "staff_id": (),
-        "agency_id": (),
-        "date": (date,),
-        "start": (time,),
-        "end": (time,),
-        "time_zone": (str,),
-        "eligible": (bool,),
-        "rendered": (bool,),
-        "locked": (bool,),
-    },
-}
-
-
-def adapter_faults(host: object, session: AnySession, account: str) -> list[str]:
-    """Try an adapter against the database; return everything that is wrong with it, each with the
-    mend.
-    """
-    methods = [*SELECTS, "account", "actor", "url", "render", "withdraw"]
-    name = type(host).__name__
-    faults = [
-        f"{name}.{method}() is missing; see HostAdapter for what it returns."
-        for method in methods
-        if not callable(getattr(host, method, None))
-    ]
-    if not isinstance(getattr(host, "base_template", None), str):
-        faults.append(f"{name}.base_template is missing; name the layout of the host's pages.")
-    if faults:
-        return faults
-    for method, labels in SELECTS.items():
-        faults += [
-            f"{name}.{method}(): {fault}"
-            for fault in _select_faults(getattr(host, method)(account), labels, session)
-        ]
-    return faults
-
-
-def _select_faults(
-    statement: object, labels: Mapping[str, tuple[type, ...]], session: AnySession
-) -> list[str]:
-    if not isinstance(statement, Select):
-        return [f"returns {type(statement).__name__}; return an SQLAlchemy SELECT, not executed."]
-    faults = []
-    if statement._order_by_clauses:  # no public accessor
-        faults.append("has an ORDER BY; take it away, the plugin sorts.")
-    if statement._limit_clause is not None or statement._offset_clause is not None:
-        faults.append("has a LIMIT or OFFSET; take it away, the plugin pages.")
-    columns = statement.selected_columns
-    missing = [label for label in labels if label not in columns]
-    if missing:
-        faults.append(f"lacks the labels {', '.join(missing)}; add .label(...) to these columns.")
-        return faults
-    for label, types in labels.items():
-        found = getattr(columns[label].type, "python_type", object)
-        if types and not issubclass(found, types):
-            wanted = types[0].__name__
-            faults.append(f"{label} is of type {found.__name__}; it has to be {wanted}.")
-    try:
-        session.execute(statement.limit(1)).all()
-    except DBAPIError as error:
-        faults.append(f"does not run: {sqlstate(error)}; run it by hand to see why.")
-    session.rollback()
-    return faults

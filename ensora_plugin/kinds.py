@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, false
 from .clock import as_utc
 from .host import Entity
 from .models import Note, Record, Site, Student, User
-from .soap import Soap, read_soap
+from .soap import Session, read_session
 from .text import joint_key, list_keys
 from .vendor import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 
@@ -99,7 +99,8 @@ def _user(record: UserIn) -> dict[str, Any]:
 
 
 def _note(record: NoteIn) -> dict[str, Any]:
-    soap = read_soap(record.fields)
+    session = read_session(record.fields)
+    readable = session.readable
     return {
         "version": record.version,
         "status": record.status,
@@ -109,20 +110,20 @@ def _note(record: NoteIn) -> dict[str, Any]:
         "picked": record.appointment_id,
         "template": record.template,
         "published_at": as_utc(record.published_at),
-        "date": soap.date if soap.readable else None,
-        "start": soap.start if soap.readable else None,
-        "end": soap.end if soap.readable else None,
-        "sort_key": _when(record, soap),
-        "therapist_signed": soap.therapist_signature is not None,
-        "guardian_signed": soap.guardian_signature is not None,
+        "date": session.date if readable else None,
+        "start": session.start if readable else None,
+        "end": session.end if readable else None,
+        "sort_key": _when(record, session),
+        "therapist_signed": session.therapist_signed,
+        "guardian_signed": session.guardian_signed,
     }
 
 
-def _when(record: NoteIn, soap: Soap) -> str:
+def _when(record: NoteIn, session: Session) -> str:
     """Return when a note stands in lists: day and time of the session, else of its last change."""
-    if soap.date is None or soap.start is None:
+    if session.date is None or session.start is None:
         return f"{record.modified_at:%Y-%m-%d %H:%M}"
-    return f"{soap.date} {soap.start // 60:02}:{soap.start % 60:02}"
+    return f"{session.date} {session.start // 60:02}:{session.start % 60:02}"
 
 
 SITE = Kind(

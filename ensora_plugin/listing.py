@@ -8,10 +8,9 @@ with mappings, with the host's own SELECTs and with what else a row shows.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -215,9 +214,11 @@ def read_cursor(cursor: str) -> tuple[str, int] | None:
     """Return where a page begins; None for no cursor, and for one that nobody gave out."""
     try:
         key, record_id = json.loads(base64.urlsafe_b64decode(cursor))
-        return (str(key), int(record_id)) if cursor else None
-    except (binascii.Error, ValueError, TypeError):
+        key.encode()
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None
+    ours = type(record_id) is int and 0 <= record_id < 2**63 and "\0" not in key
+    return (key, record_id) if ours else None
 
 
 def _with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
@@ -242,7 +243,7 @@ def _with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
         .outerjoin(entity, entity.c.id == as_host_id(Mapping.host_id, entity.c.id))
     )
     if kind is NOTE:
-        return _with_note(statement, scope, host)
+        return _with_note(statement, scope, host, entity)
     return _with_directory(statement, scope, kind)
 
 
@@ -282,7 +283,15 @@ def _within(scope: Scope, kind: Kind) -> ColumnElement[bool]:
     )
 
 
-def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter) -> Select[Any]:
+def in_agencies(scope: Scope, agency_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a host's column holds one of the actor's agencies."""
+    if scope.agencies is None:
+        return literal(True)
+    own = [agency_id.type.python_type(agency) for agency in scope.agencies]
+    return cast(ColumnElement[bool], agency_id.in_(own))
+
+
+def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: Any) -> Select[Any]:
     """Add a note's people and site, the nearest appointment, and what was rendered."""
     nearest = aliased(host_entity(host, scope.account, NOTE), name="nearest")
     taken = aliased(Mapping, name="nearest_taken")
@@ -304,7 +313,8 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter) -> Selec
             RenderingRow.refusals.label("refusals"),
             RenderingRow.at.label("rendering_at"),
             literal(False).label("names_differ"),
-            literal(True).label("within"),
+            in_agencies(scope, entity.c.agency_id).label("within"),
+            in_agencies(scope, nearest.c.agency_id).label("nearest_within"),
         )
         .outerjoin(
             Student,
@@ -336,7 +346,7 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter) -> Selec
 def sites_of_users(
     session: AnySession, scope: Scope, vendor_ids: list[str]
 ) -> dict[str, list[str]]:
-    """Return the names of the sites of users, by the users' vendor ids."""
+    """Return the names of the sites of users that the actor sees, by the users' vendor ids."""
     found: dict[str, list[str]] = {}
     rows = session.execute(
         select(Membership.vendor_id, Site.name)
@@ -348,6 +358,7 @@ def sites_of_users(
             Membership.account_id == scope.account_id,
             Membership.kind == USER.name,
             Membership.vendor_id.in_(vendor_ids),
+            scope.sees(SITE),
         )
         .order_by(Site.sort_key)
     )

@@ -14,12 +14,12 @@ from sqlalchemy import and_, delete, exists, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from .clock import utcnow
-from .database import upsert
+from .database import AnySession, upsert
 from .errors import NotAllowed
 from .history import write_history
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
-from .models import History, Mapping, Membership, Note, Record, Rejected
+from .models import Connection, History, Mapping, Membership, Note, Record, Rejected
 from .trying import groups_of, notes_of, touch
 from .withdrawing import Desk, withdraw_note
 
@@ -52,6 +52,17 @@ class Taken(NotAllowed):
     code = "taken"
 
 
+def lock_account(session: Session, account_id: int) -> None:
+    """Hold the account's row until the end of the transaction.
+
+    People and runs take it before they change a mapping: in one order, so that they never wait for
+    each other in a ring (PostgreSQL; SQLite has one writer).
+    """
+    account = select(Connection.id).where(Connection.id == account_id)
+    # Rows that refer to the account may be written meanwhile.
+    session.execute(account.with_for_update(key_share=True))
+
+
 def current(desk: Desk, kind: Kind, vendor_id: str) -> Mapping | None:
     """Return the mapping of a record as it stands now, None where there is none."""
     return desk.session.scalar(
@@ -79,7 +90,8 @@ def map_record(desk: Desk, kind: Kind, record: Record, host_id: str, *, seen: in
     before = _said(mapping)
     happened = Consequences()
     if mapping is not None and mapping.host_id != host_id:
-        happened = release(desk, kind, record, mapping)
+        # A note that cannot leave its appointment must not go into a second one as well.
+        happened = release(desk, kind, record, mapping, must=kind is NOTE)
     _forget_rejection(desk, kind, record.vendor_id, host_id)
     if mapping is None:
         mapping = Mapping(
@@ -249,12 +261,15 @@ def _standing_on(desk: Desk, kind: Kind, record: Record) -> dict[Kind, Any]:
 
 def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequences) -> None:
     rows = desk.session.scalars(
-        select(Mapping).where(
+        select(Mapping)
+        .where(
             Mapping.account_id == desk.account_id,
             Mapping.kind == of.name,
             Mapping.vendor_id.in_(vendor_ids),
             Mapping.host_id.is_not(None),
         )
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).all()
     for row in rows:
         kept = row.state != "auto" or (of is NOTE and not _withdraw(desk, row, happened))
@@ -311,11 +326,14 @@ def host_entity(host: HostAdapter, account: str, kind: Kind) -> Any:
     return selects[kind.entity](account).subquery(kind.entity)
 
 
-def find_entity(session: Session, entity: Any, host_id: str) -> Any:
+def find_entity(session: AnySession, entity: Any, host_id: str) -> Any:
     """Return the row of a host's entity by our text id, None where there is none."""
     try:
         native = entity.c.id.type.python_type(host_id)
     except ValueError:
+        return None
+    # " 12" and "012" are 12 to Python, but not to the unique constraint.
+    if str(native) != host_id or (isinstance(native, int) and abs(native) >= 2**63):
         return None
     return session.execute(select(entity).where(entity.c.id == native)).first()
 

@@ -159,6 +159,15 @@ def minutes_apart(note: Span, appointment: Span) -> tuple[int, int] | None:
     return None if start is None or end is None else (start, end)
 
 
+def on_its_day(note: Span, appointment: Span) -> bool:
+    """Tell whether a note that can be read starts on the appointment's day, by its zone's clock."""
+    here, there = zone(note.zone), zone(appointment.zone)
+    if here is None or there is None:
+        return False
+    starts = instants(note.day, note.start, here)
+    return appointment.day in {start.astimezone(there).date() for start in starts}
+
+
 def _sure(ones: set[datetime], others: set[datetime]) -> int | None:
     """Return the minutes between two times, or None where their readings differ."""
     apart = {min((abs(a - b) for b in others), default=None) for a in ones}

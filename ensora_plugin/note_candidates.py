@@ -33,7 +33,7 @@ from sqlalchemy.orm import aliased
 
 from .database import AnySelect, as_text, minute_of_day, pinned_join
 from .kinds import NOTE
-from .matching import Span, changes_that_day, minutes_apart, zone
+from .matching import Span, changes_that_day, minutes_apart, on_its_day, zone
 from .models import Mapping, Rejected
 from .trying import Tried
 
@@ -175,8 +175,11 @@ def edges(tried: Tried, grace: int) -> Iterator[Table]:
             table.drop(tried.session.connection())
 
 
-def pairs_apart(tried: Tried) -> list[Pair]:
-    """Read the candidates of marked clients one by one: the note's day and the days beside it."""
+def pairs_apart(tried: Tried, grace: int) -> list[Pair]:
+    """Read the candidates of marked clients one by one: the note's day and the days beside it.
+
+    Of the days beside it only those within the grace count.
+    """
     t, a = tried.table.c, tried.appointment.c
     days = tried.session.execute(
         select(func.min(t.date), func.max(t.date)).where(t.apart, t.date.is_not(None))
@@ -188,11 +191,10 @@ def pairs_apart(tried: Tried) -> list[Pair]:
     for row in tried.session.execute(_candidates(tried).where(t.apart, near)):
         if abs((row.date - row.note_date).days) > 1:
             continue
-        apart = minutes_apart(
-            Span(row.note_date, row.note_start, row.note_end, row.note_zone),
-            Span(row.date, row.at, row.until, row.zone),
-        )
-        if apart is not None:
+        note = Span(row.note_date, row.note_start, row.note_end, row.note_zone)
+        appointment = Span(row.date, row.at, row.until, row.zone)
+        apart = minutes_apart(note, appointment)
+        if apart and (max(apart) <= grace or on_its_day(note, appointment)):
             found.append(_pair(row, *apart))
     return found
 

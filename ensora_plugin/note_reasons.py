@@ -5,40 +5,37 @@ apart.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
 from .automap import Mapped, Why
 from .database import AnySession, pinned_join
-from .matching import Span, minutes_apart
+from .matching import Span, changes_that_day, minutes_apart, zone
 from .models import Mapping, Note
-from .note_candidates import Pair, pairs_that_day
+from .note_candidates import Pair, pairs_apart, pairs_that_day
 from .trying import Tried, left_over
 
 
-def write_note_reasons(tried: Tried, grace: int, apart: Iterable[Pair], result: Mapped) -> None:
+def write_note_reasons(tried: Tried, grace: int, result: Mapped) -> None:
     """Write down why tried notes do not map, where that changed; clear it where they map now.
 
-    `apart` are the pairs that were read one by one. Counts what is ambiguous in `result`.
+    Counts what is ambiguous in `result`.
     """
     _clear_mapped(tried)
     with left_over(tried) as left:
-        changes = _changes(left, grace, apart, result)
+        changes = _changes(left, grace, result)
     if changes:
         tried.session.connection().execute(_WRITE, changes)
     result.ambiguous = _ambiguous(tried.session, tried.account_id)
 
 
-def _changes(
-    tried: Tried, grace: int, apart: Iterable[Pair], result: Mapped
-) -> list[dict[str, Any]]:
+def _changes(tried: Tried, grace: int, result: Mapped) -> list[dict[str, Any]]:
     """Return what to write: the reasons that are other than what stands beside the note."""
     pairs: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs_that_day(tried):
-        pairs[pair.note].append(pair)
-    for pair in apart:
+    # Read again, since the pass may have let others take what is within the grace.
+    for pair in chain(pairs_that_day(tried), pairs_apart(tried, grace)):
         pairs[pair.note].append(pair)
     changes = []
     for row in tried.session.execute(_facts(tried)):
@@ -124,7 +121,7 @@ def _why(note: Any, pairs: list[Pair], grace: int) -> Why:
 def _why_no_people(note: Any) -> str | None:
     if note.status != "published":
         return "unpublished"
-    if note.date is None or (note.apart and _unreadable(note)):
+    if note.date is None or _unreadable(note):
         return "unreadable_date_or_time"
     if note.agency is None:
         return "no_site_mapping"
@@ -135,6 +132,12 @@ def _why_no_people(note: Any) -> str | None:
 
 def _unreadable(note: Any) -> bool:
     """Tell whether the zone, or a time in a gap of it, makes the note's times meaningless."""
+    if note.zone is None:
+        # The student is not here yet, which is another reason.
+        return False
+    where = zone(note.zone)
+    if where is not None and not changes_that_day(note.date, where):
+        return False
     span = Span(note.date, note.start, note.end, note.zone)
     return minutes_apart(span, span) is None
 
@@ -142,17 +145,21 @@ def _unreadable(note: Any) -> bool:
 def _why_of_pairs(pairs: list[Pair], grace: int) -> Why:
     if not pairs:
         return Why("no_appointment_that_day")
-    nearest = min(pairs, key=lambda pair: (not pair.eligible, pair.minutes, pair.appointment))
-    told: Any = {"minutes": max(nearest.start, nearest.end), "nearest": nearest.appointment}
-    within = [pair for pair in pairs if pair.eligible and pair.within(grace)]
-    if not nearest.eligible:
-        return Why("appointment_cancelled", **told)
+    eligible = [pair for pair in pairs if pair.eligible]
+    if not eligible:
+        return _of_nearest("appointment_cancelled", pairs)
+    within = [pair for pair in eligible if pair.within(grace)]
     if not within:
-        return Why("outside_the_grace", **told)
-    left = sorted((pair for pair in within if not pair.rejected), key=lambda pair: pair.minutes)
+        return _of_nearest("outside_the_grace", eligible)
+    left = sorted(pair.minutes for pair in within if not pair.rejected)
     if not left:
-        return Why("rejected_by_a_person", **told)
-    tied = len(left) > 1 and left[1].minutes == left[0].minutes
-    if left[0].holder and not tied:
-        return Why("taken", **told, rival=left[0].holder)
-    return Why("ambiguous", **told)
+        return _of_nearest("rejected_by_a_person", within)
+    nearest = [pair for pair in within if not pair.rejected and pair.minutes == left[0]]
+    if len(nearest) == 1 and (holder := nearest[0].holder):
+        return _of_nearest("taken", nearest, holder)
+    return _of_nearest("ambiguous", nearest)
+
+
+def _of_nearest(code: str, pairs: list[Pair], rival: str | None = None) -> Why:
+    nearest = min(pairs, key=lambda pair: (pair.minutes, pair.appointment))
+    return Why(code, max(nearest.start, nearest.end), nearest.appointment, rival)

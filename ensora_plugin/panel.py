@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from .clock import utcnow
 from .database import AnySession
 from .kinds import KINDS
 from .models import Connection, Run, RunCount
@@ -25,6 +26,11 @@ class Panel:
     steps: int = 0
     due_at: datetime | None = None
     error: str = ""
+
+    @property
+    def due_soon(self) -> bool:
+        """Whether the next pull is due already, and waits for a worker's next look."""
+        return self.due_at is not None and self.due_at <= utcnow()
 
     @property
     def live(self) -> bool:
@@ -51,7 +57,9 @@ def progress(session: AnySession, connection: Connection) -> Panel:
     if connection.failures:
         return Panel(
             "failed",
-            f"The last pull failed, {connection.failures} in a row",
+            "The last pull failed"
+            if connection.failures == 1
+            else f"The last {connection.failures} pulls failed",
             due_at=connection.due_at,
             error=connection.error_text or "",
         )
@@ -69,7 +77,9 @@ def _live(session: AnySession, run: Run) -> Panel:
         "live",
         _WORDS[run.step],
         fetched=[
-            (kind.plural.lower(), counted[kind.name]) for kind in KINDS if counted.get(kind.name)
+            (kind.plural.lower(), counted[kind.name])
+            for kind in KINDS
+            if run.step == "pull" and counted.get(kind.name)
         ],
         step=steps.index(run.step) + 1 if run.step else 0,
         steps=len(steps),

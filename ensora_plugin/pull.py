@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import bindparam, delete, exists, select
 
 from .clock import as_utc, utcnow
 from .crypto import Sealer
-from .database import AnySession, insert_for, upsert
-from .errors import CursorGone, VendorBroke
+from .database import AnySession, insert_rows, upsert
 from .kinds import Kind
 from .models import Connection, Content, Feed, Membership, Note, RenderingRow, SetAside, Student
 from .soap import content_bytes
 from .trying import groups_of, notes_of, touch
-from .vendor import Broken, DataCollection, Page, Whole
-
-#: A page that promises more and comes so often, empty or with the same records under whatever
-#: cursors, is a feed that never ends.
-_SAME_PAGES = 3
+from .vendor import Broken, Page, Whole
 
 
 @dataclass
@@ -42,45 +37,6 @@ class Place:
     account_id: int
     run_id: int
     sealer: Sealer
-
-
-def read_feed(
-    vendor: DataCollection, kind: Kind, cursor: str | None, size: int
-) -> Iterator[tuple[Page[Any], bool]]:
-    """Yield the pages of a feed from `cursor` to its end, with whether the feed had to start over.
-
-    Raises `VendorBroke` where the feed would never end; a cursor that is gone starts the feed over,
-    once.
-    """
-    seen: set[str] = set()
-    times: Counter[int] = Counter()
-    over = False
-    while True:
-        try:
-            page = vendor.page(kind.name, cursor, size)
-        except CursorGone:
-            if over or cursor is None:
-                raise
-            over, cursor = True, None
-            seen.clear()
-            times.clear()
-            continue
-        yield page, over
-        if not page.has_more:
-            return
-        content = hash(tuple(_checksum(item) for item in page.items))
-        times[content] += 1
-        if page.cursor in seen or page.cursor == cursor or times[content] >= _SAME_PAGES:
-            raise VendorBroke(
-                f"The feed of {kind.plural.lower()} at Ensora Data Collection does not come to an "
-                "end. What came before is stored; the next pull goes on there."
-            )
-        seen.add(page.cursor)
-        cursor = page.cursor
-
-
-def _checksum(item: Whole[Any] | Broken) -> bytes | str:
-    return item.vendor_id if isinstance(item, Broken) else item.checksum
 
 
 def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | None:
@@ -127,16 +83,9 @@ def _write_records(
     session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]], tally: Tally
 ) -> list[Any]:
     """Insert and update rows of the record table; return the records that were new or changed."""
-    model = kind.model
-    version = model.version if model is Note else model.id * 0
-    stored = {
-        row.vendor_id: row
-        for row in session.execute(
-            select(
-                model.vendor_id, model.checksum, model.modified_at, version.label("version")
-            ).where(model.account_id == place.account_id, model.vendor_id.in_(whole))
-        )
-    }
+    own = {"account": place.account_id, "ids": list(whole)}
+    found = session.connection().execute(_stored(kind.model), own)
+    stored = {row.vendor_id: row for row in found}
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     written: list[Any] = []
@@ -146,34 +95,43 @@ def _write_records(
             old.checksum == item.checksum or _stand(item.record) < (old.version, old.modified_at)
         ):
             continue
-        columns = kind.row(item.record) | {
-            "account_id": place.account_id,
-            "vendor_id": vendor_id,
-            "modified_at": as_utc(item.record.modified_at),
-            "checksum": item.checksum,
-        }
+        columns = kind.row(item.record)
+        columns["account_id"] = place.account_id
+        columns["vendor_id"] = vendor_id
+        columns["modified_at"] = as_utc(item.record.modified_at)
+        columns["checksum"] = item.checksum
         (changed if old else new).append(columns)
         written.append(item.record)
     tally.new, tally.changed = len(new), len(changed)
-    if kind.model is Note:
+    if kind.model is Note and written:
         generation = _generation(session, place.account_id)
         for columns in (*new, *changed):
             columns["touched"] = generation
     if changed:
         _touch_beside(session, place.account_id, kind, [row["vendor_id"] for row in changed])
-    if new:
-        session.execute(insert(model), new)
-    for columns in changed:
-        session.execute(
-            update(model)
-            .where(model.account_id == place.account_id, model.vendor_id == columns["vendor_id"])
-            .values(columns)
-        )
+    insert_rows(session, kind.model.__table__, new)
+    upsert(session, kind.model.__table__, changed, ["account_id", "vendor_id"])
     return written
 
 
+@cache
+def _stored(model: type[Any]) -> Any:
+    """SELECT what is compared of the stored records of some `ids` of an `account`."""
+    version = model.version if model is Note else model.id * 0
+    return select(
+        model.vendor_id, model.checksum, model.modified_at, version.label("version")
+    ).where(
+        model.account_id == bindparam("account"),
+        model.vendor_id.in_(bindparam("ids", expanding=True)),
+    )
+
+
 def _generation(session: AnySession, account_id: int) -> int:
-    return session.scalars(select(Connection.generation).where(Connection.id == account_id)).one()
+    found = session.connection().execute(_GENERATION, {"account": account_id})
+    return int(found.scalar_one())
+
+
+_GENERATION = select(Connection.generation).where(Connection.id == bindparam("account"))
 
 
 def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
@@ -214,32 +172,33 @@ def _write_sites(
         for record in records
         for site in sites(record)
     ]
-    if rows:
-        session.execute(insert(Membership), rows)
+    insert_rows(session, Membership.__table__, rows)
 
 
 def _write_content(session: AnySession, place: Place, records: list[Any]) -> None:
     """Seal the fields of notes; a version that was applied stays as it was applied."""
-    applied = exists().where(
-        RenderingRow.account_id == Content.account_id,
-        RenderingRow.note_id == Content.note_id,
-        RenderingRow.version == Content.version,
-        RenderingRow.applied,
-    )
-    session.execute(
-        delete(Content).where(
-            Content.account_id == place.account_id,
-            Content.note_id.in_([record.id for record in records]),
-            ~applied,
-        )
-    )
+    own = {"account": place.account_id, "ids": [record.id for record in records]}
+    session.connection().execute(_NOT_APPLIED, own)
     rows = []
     for record in records:
         bound = content_place(place.account_id, record.id, record.version)
         sealed = place.sealer.seal(content_bytes(record.fields), *bound)
         key = {"account_id": place.account_id, "note_id": record.id, "version": record.version}
         rows.append(key | {"sealed": sealed})
-    session.execute(insert_for(session, Content.__table__).on_conflict_do_nothing(), rows)
+    insert_rows(session, Content.__table__, rows, doubles=True)
+
+
+#: DELETE what is sealed of some notes, the versions that were applied apart.
+_NOT_APPLIED = delete(Content.__table__).where(
+    Content.account_id == bindparam("account"),
+    Content.note_id.in_(bindparam("ids", expanding=True)),
+    ~exists().where(
+        RenderingRow.account_id == Content.account_id,
+        RenderingRow.note_id == Content.note_id,
+        RenderingRow.version == Content.version,
+        RenderingRow.applied,
+    ),
+)
 
 
 def content_place(account_id: int, note_id: str, version: int) -> tuple[object, ...]:
@@ -255,11 +214,22 @@ def _write_set_aside(
     broken: dict[str, Broken],
 ) -> None:
     """Set broken records aside; one that comes whole again ends that."""
-    own = (SetAside.account_id == place.account_id, SetAside.kind == kind.name)
-    session.execute(delete(SetAside).where(*own, SetAside.vendor_id.in_(whole)))
+    own = {"account": place.account_id, "of_kind": kind.name}
+    if session.connection().execute(_ANY_ASIDE, own).first():
+        session.connection().execute(_WHOLE_AGAIN, own | {"ids": list(whole)})
     key = {"account_id": place.account_id, "kind": kind.name}
     by = {"run_id": place.run_id, "at": utcnow()}
     rows = [
         key | {"vendor_id": item.vendor_id, "reason": item.reason} | by for item in broken.values()
     ]
     upsert(session, SetAside.__table__, rows, [*key, "vendor_id"])
+
+
+_OF_KIND = (
+    SetAside.account_id == bindparam("account"),
+    SetAside.kind == bindparam("of_kind"),
+)
+_ANY_ASIDE = select(SetAside.vendor_id).where(*_OF_KIND).limit(1)
+_WHOLE_AGAIN = delete(SetAside.__table__).where(
+    *_OF_KIND, SetAside.vendor_id.in_(bindparam("ids", expanding=True))
+)

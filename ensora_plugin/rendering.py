@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -25,7 +25,7 @@ from .host import HostAdapter, NoteView, Refusal, Rendering, Signature
 from .kinds import NOTE
 from .models import Content, Mapping, Note, RenderingRow, Student
 from .pull import content_place
-from .signals import appointment_rendered
+from .signals import appointment_rendered, notify
 from .signature import SignatureRefused, read_signature
 from .soap import Signed, content_fields, read_soap
 
@@ -104,7 +104,7 @@ def _due(work: Work) -> Iterator[Any]:
             Note.account_id == work.account_id,
             Note.status == "published",
             Note.date.is_not(None),
-            or_(RenderingRow.id.is_(None), RenderingRow.state.in_(("refused", "failed"))),
+            _to_render(),
         )
         .order_by(Note.date, Note.start, Note.id)
         .limit(_BATCH)
@@ -136,9 +136,17 @@ def render_one(work: Work, due: Any) -> str | None:
     if now is None:
         session.rollback()
         return None
-    state, outcome = _ask(work, due.appointment_id, note_view(work.sealer, work.account_id, now))
+    try:
+        view = note_view(work.sealer, work.account_id, now)
+    except Sealed as error:
+        # One note that does not open must not hold up the others.
+        state, outcome = "failed", _failure(error.code, str(error))
+    else:
+        state, outcome = _ask(work, due.appointment_id, view)
     refusals = [{"code": refusal.code, "text": refusal.text} for refusal in outcome.refusals]
-    if (now.state, now.applied, now.refusals) == (state, outcome.stored, refusals):
+    # What stands there stays there until it is withdrawn, also where the host now refuses or fails.
+    applied = outcome.stored or bool(now.applied)
+    if (now.state, now.applied, now.refusals) == (state, applied, refusals):
         session.rollback()
         return None
     key = {
@@ -147,13 +155,19 @@ def render_one(work: Work, due: Any) -> str | None:
         "version": now.version,
         "appointment_id": due.host_id,
     }
-    said = {"state": state, "applied": outcome.stored, "refusals": refusals}
+    said = {"state": state, "applied": applied, "refusals": refusals}
     by = {"run_id": work.run_id, "by": None, "at": utcnow()}
     upsert(session, RenderingRow.__table__, [key | said | by], list(key))
     session.commit()
     told = {"note_id": due.vendor_id, "version": now.version, "state": state}
-    appointment_rendered.send(work.account, appointment_id=due.host_id, **told)
+    notify(appointment_rendered, work.account, appointment_id=due.host_id, **told)
     return state
+
+
+def _to_render() -> ColumnElement[bool]:
+    # A note that was taken back and is mapped there again goes in again.
+    again = RenderingRow.state.in_(("refused", "failed", "withdrawn"))
+    return or_(RenderingRow.id.is_(None), again)
 
 
 #: A note that is still mapped, published and to be rendered: its content, and what was said last.
@@ -178,7 +192,7 @@ _CURRENT = (
             Mapping.host_id == bindparam("appointment"),
         ),
     )
-    .join(
+    .outerjoin(
         Student,
         and_(Student.account_id == Note.account_id, Student.vendor_id == Note.student_id),
     )
@@ -203,8 +217,10 @@ _CURRENT = (
         Note.account_id == bindparam("account"),
         Note.vendor_id == bindparam("note"),
         Note.status == "published",
-        or_(RenderingRow.id.is_(None), RenderingRow.state.in_(("refused", "failed"))),
+        _to_render(),
     )
+    # Whoever takes the mapping away waits until its note stands in the appointment, or not.
+    .with_for_update(of=Mapping)
 )
 
 
@@ -226,7 +242,7 @@ def note_view(sealer: Sealer, account_id: int, note: Any) -> NoteView:
         session_date=soap.date,
         start=time(*divmod(soap.start, 60)),
         end=time(*divmod(soap.end, 60)),
-        time_zone=note.time_zone,
+        time_zone=note.time_zone or "",
         text=soap.notes,
         guardian_name=soap.guardian_name,
         relationship=soap.relationship,

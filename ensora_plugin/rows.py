@@ -91,7 +91,7 @@ def row_view(
     """
     record = row[0]
     may_map = scope.may("map")
-    hidden = row.state in ("auto", "user") and not row.within
+    hidden = why_not_changed(row) is not None
     label, label_sub = _LABEL[kind.name](row)
     vanished = row.host_id is not None and row.entity_id is None
     if hidden:
@@ -119,6 +119,13 @@ def row_view(
         rendering_sub=rendering_sub,
         icons=_icons(row, record, scope, host, kind, hidden=hidden or vanished, back=back),
     )
+
+
+def why_not_changed(row: Any) -> str | None:
+    """Return why the actor may not touch a row's mapping, None where they may."""
+    if row.state in ("auto", "user") and not row.within:
+        return "It is mapped in another agency"
+    return None
 
 
 _CHIPS = {
@@ -226,7 +233,7 @@ def _why(kind: Kind, row: Any, record: Any) -> str:
         return "Not tried yet"
     told = REASONS[record.why]
     if kind is NOTE and row.nearest_date is not None:
-        apart = _apart(row, "nearest")
+        apart = _apart(row, "nearest") if row.nearest_within else ""
         if apart:
             told = f"{told}: {apart}"
     return told
@@ -238,7 +245,7 @@ def _nearest(kind: Kind, row: Any, record: Any) -> tuple[str, str]:
     """
     if kind is not NOTE or row.nearest_date is None:
         return "", ""
-    if row.nearest_holder or not row.nearest_eligible:
+    if row.nearest_holder or not row.nearest_eligible or not row.nearest_within:
         return "", ""
     span = f"{time_text(row.nearest_start)}–{time_text(row.nearest_end)}"
     return record.nearest, f"{day_text(row.nearest_date)}, {span}"
@@ -269,7 +276,7 @@ def _icons(
     row: Any, record: Any, scope: Scope, host: HostAdapter, kind: Kind, *, hidden: bool, back: str
 ) -> tuple[Icon, ...]:
     may_map = None if scope.may("map") else "You do not have the permission to map"
-    reason = may_map or why_not_deleted(kind, row.state, row.dependents)
+    reason = may_map or why_not_changed(row) or why_not_deleted(kind, row.state, row.dependents)
     delete = Icon("Delete mapping", "delete", reason)
     if kind is NOTE:
         return (delete,)

@@ -4,7 +4,11 @@ clinical text.
 
 from __future__ import annotations
 
-from blinker import Namespace
+from typing import Any
+
+from blinker import NamedSignal, Namespace
+
+from .log import log
 
 _signals = Namespace()
 
@@ -14,3 +18,12 @@ run_ended = _signals.signal("ensora-run-ended")
 connection_lost = _signals.signal("ensora-connection-lost")
 #: sender: the account; appointment_id (host's), note_id (vendor's), version, state
 appointment_rendered = _signals.signal("ensora-appointment-rendered")
+
+
+def notify(signal: NamedSignal, account: str, **facts: Any) -> None:
+    """Send a signal; a receiver of the host that raises is logged, and harms nothing of ours."""
+    for receiver in signal.receivers_for(account):
+        try:
+            receiver(account, **facts)
+        except Exception as error:
+            log.error("receiver_failed", code=type(error).__name__)

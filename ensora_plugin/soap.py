@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -31,6 +32,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "location": ("location",),
 }
 
+#: Name -> its meaning, and its rank among the names of that meaning.
+_PLACES = {
+    name: (meaning, rank) for meaning, names in NAMES.items() for rank, name in enumerate(names)
+}
+
 
 @dataclass(frozen=True)
 class Signed:
@@ -43,8 +49,8 @@ class Signed:
 
 
 @dataclass(frozen=True)
-class Soap:
-    """What the fields of a note mean. `date`, `start`, `end` are None where they cannot be read.
+class _Times:
+    """When a session was; None what cannot be read.
 
     `start` and `end` are minutes since midnight in the student's zone; seconds are dropped (domain:
     Automap).
@@ -53,12 +59,6 @@ class Soap:
     date: date | None
     start: int | None
     end: int | None
-    notes: str
-    guardian_name: str
-    relationship: str
-    location: str
-    therapist_signature: Signed | None
-    guardian_signature: Signed | None
 
     @property
     def readable(self) -> bool:
@@ -71,26 +71,51 @@ class Soap:
         )
 
 
+@dataclass(frozen=True)
+class Session(_Times):
+    """What automap and lists read of a note: when the session was, and who signed."""
+
+    therapist_signed: bool
+    guardian_signed: bool
+
+
+@dataclass(frozen=True)
+class Soap(_Times):
+    """What the fields of a note mean."""
+
+    notes: str
+    guardian_name: str
+    relationship: str
+    location: str
+    therapist_signature: Signed | None
+    guardian_signature: Signed | None
+
+
+#: A template's field names come again with each of its notes; longer ones are no such names.
+_LONGEST_KEPT = 100
+
+
 def field_key(name: str) -> str:
     """Return a field's name as names compare: like other text, a trailing ':' or '*' dropped."""
+    return _kept_key(name) if len(name) <= _LONGEST_KEPT else _key(name)
+
+
+def _key(name: str) -> str:
     return text_key(re.sub(r"[\s:*]+$", "", text_key(name)))
+
+
+_kept_key = lru_cache(maxsize=1024)(_key)
 
 
 def read_soap(fields: Sequence[FieldIn]) -> Soap:
     """Read the fields of a note. Where a name comes twice the first with a value counts."""
-    values: dict[str, Any] = {}
-    for field in fields:
-        if not _is_empty(field.value):
-            values.setdefault(field_key(field.name), field.value)
-
-    def value(meaning: str) -> Any:
-        return next((values[name] for name in NAMES[meaning] if name in values), None)
-
-    day = checked_date(value("date"))
+    found = _by_meaning(fields)
+    value = found.get
+    session = _session(found)
     return Soap(
-        date=day.date() if day else None,
-        start=_minutes(value("start")),
-        end=_minutes(value("end")),
+        date=session.date,
+        start=session.start,
+        end=session.end,
         notes=_text(value("notes")),
         guardian_name=_text(value("guardian_name")),
         relationship=_text(value("relationship")),
@@ -98,6 +123,36 @@ def read_soap(fields: Sequence[FieldIn]) -> Soap:
         therapist_signature=_signed(value("therapist_signature")),
         guardian_signature=_signed(value("guardian_signature")),
     )
+
+
+def read_session(fields: Sequence[FieldIn]) -> Session:
+    """Read of the fields of a note what automap and lists want to know."""
+    return _session(_by_meaning(fields))
+
+
+def _session(found: dict[str, Any]) -> Session:
+    day = checked_date(found.get("date"))
+    return Session(
+        date=day.date() if day else None,
+        start=_minutes(found.get("start")),
+        end=_minutes(found.get("end")),
+        therapist_signed=_image(found.get("therapist_signature")) is not None,
+        guardian_signed=_image(found.get("guardian_signature")) is not None,
+    )
+
+
+def _by_meaning(fields: Sequence[FieldIn]) -> dict[str, Any]:
+    """Return meaning -> value, of the fields that mean something and are not empty."""
+    found: dict[str, Any] = {}
+    ranks: dict[str, int] = {}
+    for field in fields:
+        place = _PLACES.get(field_key(field.name))
+        if place is None or _is_empty(field.value):
+            continue
+        meaning, rank = place
+        if rank < ranks.get(meaning, len(NAMES[meaning])):
+            found[meaning], ranks[meaning] = field.value, rank
+    return found
 
 
 def _is_empty(value: Any) -> bool:
@@ -133,11 +188,14 @@ def _location(value: Any) -> str:
     return " · ".join(filter(None, parts))
 
 
+def _image(value: Any) -> str | None:
+    image = value.get("image") if isinstance(value, dict) else None
+    return image if isinstance(image, str) and not image.isspace() and image else None
+
+
 def _signed(value: Any) -> Signed | None:
-    if not isinstance(value, dict):
-        return None
-    image = value.get("image")
-    if not isinstance(image, str) or not image.strip():
+    image = _image(value)
+    if image is None:
         return None
     try:
         signed_at = as_utc(msgspec.convert(value.get("signedAt"), datetime))

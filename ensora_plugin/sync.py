@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -37,10 +38,12 @@ from .errors import (
 from .history import digest_of_run, write_history
 from .host import HostAdapter
 from .kinds import KINDS, NOTE, Kind
+from .mapping import lock_account
 from .models import Connection, Run, RunCount
-from .pull import Place, read_feed, stored_cursor, write_page
+from .pull import Place, stored_cursor, write_page
+from .reading import read_feed
 from .rendering import Work, render_due
-from .signals import connection_lost, run_ended
+from .signals import connection_lost, notify, run_ended
 from .trying import notes_of, touch
 from .vendor import DataCollection
 
@@ -155,7 +158,7 @@ def claim(session: Session, run_id: int, lease_seconds: float) -> Claim | None:
     session.commit()
     if attempt > MOST_ATTEMPTS:
         _end(session, claimed, _Ending("failed", "too_many_attempts", _POISON, interval))
-        run_ended.send(account, run_id=run_id, state="failed", code="too_many_attempts")
+        notify(run_ended, account, run_id=run_id, state="failed", code="too_many_attempts")
         return None
     return claimed
 
@@ -199,7 +202,7 @@ def perform(services: Services, claimed: Claim) -> None:
         raise
     interval = _interval(services, claimed)
     _end(session, claimed, _Ending("done", None, None, interval))
-    run_ended.send(claimed.account, run_id=claimed.run_id, state="done", code=None)
+    notify(run_ended, claimed.account, run_id=claimed.run_id, state="done", code=None)
 
 
 def hold(services: Services, claimed: Claim, step: str | None = None) -> None:
@@ -297,13 +300,14 @@ def _pull_kind(
     cursor = stored_cursor(session, claimed.account_id, kind)
     # Nothing is open while the vendor answers.
     session.rollback()
-    for page, _over in read_feed(vendor, kind, cursor, services.settings.page_size):
-        begin_write(session)
-        hold(services, claimed, "pull")
-        tally = write_page(session, place, kind, page)
-        add_counts(session, claimed, kind, asdict(tally))
-        session.commit()
-        _stop_if_asked(services)
+    with closing(read_feed(vendor, kind, cursor, services.settings.page_size)) as pages:
+        for page in pages:
+            begin_write(session)
+            hold(services, claimed, "pull")
+            tally = write_page(session, place, kind, page)
+            add_counts(session, claimed, kind, asdict(tally))
+            session.commit()
+            _stop_if_asked(services)
 
 
 def _automap(services: Services, claimed: Claim) -> None:
@@ -316,6 +320,7 @@ def _automap(services: Services, claimed: Claim) -> None:
         _stop_if_asked(services)
         begin_write(session)
         hold(services, claimed, "automap")
+        lock_account(session, claimed.account_id)
         if kind is NOTE:
             result = automap_notes(
                 session,
@@ -421,8 +426,8 @@ def _fail(
     wait = (error.retry_after or 0) if isinstance(error, VendorBusy) else 0
     _end(services.session, claimed, _Ending("failed", code, text, interval, lost, wait))
     if lost:
-        connection_lost.send(claimed.account, code=code)
-    run_ended.send(claimed.account, run_id=claimed.run_id, state="failed", code=code)
+        notify(connection_lost, claimed.account, code=code)
+    notify(run_ended, claimed.account, run_id=claimed.run_id, state="failed", code=code)
 
 
 def _end(session: Session, claimed: Claim, ending: _Ending) -> None:

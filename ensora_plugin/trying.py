@@ -60,7 +60,9 @@ def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> N
     The account's row is locked against a pass that is under way, which would miss them else.
     """
     generation = session.execute(
-        select(Connection.generation).where(Connection.id == account_id).with_for_update()
+        select(Connection.generation)
+        .where(Connection.id == account_id)
+        .with_for_update(key_share=True)
     ).scalar_one()
     session.execute(
         update(Note)
@@ -80,7 +82,9 @@ def tried_notes(
     none.
     """
     generation = session.execute(
-        select(Connection.generation).where(Connection.id == account_id).with_for_update()
+        select(Connection.generation)
+        .where(Connection.id == account_id)
+        .with_for_update(key_share=True)
     ).scalar_one()
     tried = Tried(session, account_id, appointment, _table(appointment, "ensora_tried"))
     with _temporary(tried):

@@ -17,23 +17,30 @@ from flask import (
     request,
     url_for,
 )
-from flask_wtf.csrf import CSRFError
+from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
+from sqlalchemy.exc import IntegrityError, OperationalError
+from werkzeug.exceptions import ServiceUnavailable
+from wtforms.validators import ValidationError
 
 from . import schedule
 from .access import Scope, open_sites
 from .choices import may_choose, options
 from .connecting import connect, find_connection
-from .database import begin_write
+from .database import begin_write, sqlstate
 from .errors import EnsoraError, NotAllowed, NotAnAdmin
 from .forms import ConnectForm, RowForm
 from .htmx import csp_nonce, fragment, is_htmx, refresh, secure, tell
 from .kinds import BY_SLUG, KINDS, SITE, USER, Kind
 from .listing import STATES, Filters, counts, list_page, list_row, sites_of_users
-from .mapping import map_record, unmap_record
+from .log import log
+from .mapping import dependents, lock_account, map_record, unmap_record
 from .models import Connection
 from .panel import progress
-from .rows import RowView, row_view
+from .rows import RowView, row_view, why_not_changed
 from .withdrawing import Desk
+
+#: A larger number is no id, and no database takes it.
+_ID = "int(max=9223372036854775807)"
 
 bp = Blueprint(
     "ensora",
@@ -53,6 +60,8 @@ def _guard() -> Any:
     """Let in who is signed in, of an account that has the feature, with the permission to look."""
     if request.endpoint == "ensora.static":
         return None
+    if request.method == "POST":
+        _check_csrf()
     state = _state()
     actor = state.host.actor()
     if actor is None:
@@ -66,6 +75,16 @@ def _guard() -> Any:
     g.ensora_connection = connection
     g.ensora_scope = Scope.of(connection.id, account, actor)
     return None
+
+
+def _check_csrf() -> None:
+    """Hold the token, also in a host that has no protection of its own."""
+    if not g.get("csrf_valid"):
+        try:
+            validate_csrf(request.headers.get("X-CSRFToken") or request.form.get("csrf_token"))
+        except ValidationError as error:
+            raise CSRFError(str(error)) from None
+        g.csrf_valid = True
 
 
 def _sign_in() -> Any:
@@ -85,9 +104,21 @@ def _expired(error: CSRFError) -> Any:
     return refresh() if is_htmx() else error
 
 
-@bp.app_context_processor
+@bp.errorhandler(OperationalError)
+def _busy(error: OperationalError) -> Any:
+    """Somebody holds what a change waits for: said in words, without the database's."""
+    _state().session.rollback()
+    log.warning("database_failed", code=sqlstate(error))
+    return current_app.handle_http_exception(ServiceUnavailable())
+
+
+@bp.context_processor
 def _helpers() -> dict[str, Any]:
-    return {"csp_nonce": csp_nonce}
+    return {
+        "csp_nonce": csp_nonce,
+        "csrf_token": generate_csrf,
+        "host_name": _state().settings.host_name,
+    }
 
 
 def _scope() -> Scope:
@@ -136,11 +167,16 @@ def _open_kind(slug: str) -> Kind:
     return kind
 
 
+def _search() -> str:
+    # PostgreSQL takes no NUL.
+    return request.args.get("q", "").replace("\0", "")[:255]
+
+
 def _filters() -> Filters:
     state = request.args.get("show", "all")
     return Filters(
         state=state if state in STATES else "all",
-        search=request.args.get("q", "")[:255],
+        search=_search(),
         inactive=request.args.get("inactive") == "1",
         after=request.args.get("after", ""),
         before=request.args.get("before", ""),
@@ -194,7 +230,8 @@ def _views(kind: Kind, rows: list[Any]) -> list[RowView]:
 
 def _may_sync() -> bool:
     scope = _scope()
-    return _connection().state == "connected" and (scope.may("admin") or scope.may("map"))
+    allowed = scope.may("admin") or (scope.may("map") and scope.has_agency)
+    return _connection().state == "connected" and allowed
 
 
 def _progress_context() -> dict[str, Any]:
@@ -283,13 +320,11 @@ def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
     context = _progress_context()
     response = fragment("progress.html", **context)
-    if request.args.get("was") != "live":
-        return response
-    # Counts move while a run goes on; rows wait for its end.
+    # Counts move while a run goes on; rows come anew with each step and at the end.
     events: dict[str, Any] = {"changed": {}}
-    if not context["panel"].live:
-        events["run-ended"] = {}
-    return tell(response, **events)
+    if request.args.get("was") != str(context["panel"].step):
+        events["rows"] = {}
+    return tell(response, **events) if "was" in request.args else response
 
 
 @bp.get("/tabs")
@@ -329,31 +364,33 @@ def _row(kind: Kind, record_id: int) -> Any:
     return row if row is not None else abort(404)
 
 
-def _row_answer(kind: Kind, record_id: int, status: int = 200, message: str = "") -> Response:
+def _row_answer(
+    kind: Kind, record_id: int, status: int = 200, message: str = "", *, confirm: str = ""
+) -> Response:
     view = _views(kind, [_row(kind, record_id)])[0]
-    return fragment("row.html", status, row=view, message=message)
+    return fragment("row.html", status, row=view, message=message, confirm=confirm)
 
 
-@bp.get("/<slug>/<int:record_id>/options")
+@bp.get(f"/<slug>/<{_ID}:record_id>/options")
 @needs("map")
 def row_options(slug: str, record_id: int) -> Any:
     """What the drop-down of a row offers for what was typed."""
     kind, state = _open_kind(slug), _state()
     row = _row(kind, record_id)
-    search = request.args.get("q", "")[:255]
+    search = _search()
     offered = options(state.session, _scope(), state.host, kind, row[0], search)
     view = _views(kind, [row])[0]
     return fragment("options.html", row=view, options=offered, search=search)
 
 
-@bp.post("/<slug>/<int:record_id>/map")
+@bp.post(f"/<slug>/<{_ID}:record_id>/map")
 @needs("map")
 def map_row(slug: str, record_id: int) -> Any:
     """Map a row to what was chosen in its drop-down."""
     return _change(slug, record_id, _map)
 
 
-@bp.post("/<slug>/<int:record_id>/unmap")
+@bp.post(f"/<slug>/<{_ID}:record_id>/unmap")
 @needs("map")
 def unmap_row(slug: str, record_id: int) -> Any:
     """Delete the mapping of a row."""
@@ -363,7 +400,7 @@ def unmap_row(slug: str, record_id: int) -> Any:
 @bp.get("/<slug>/created")
 @needs("map")
 def created(slug: str) -> Any:
-    """The way back from a create page of the host: the tab, with the row and what was created."""
+    """The way back from a create page of the host: what is to map in the tab."""
     kind = _open_kind(slug)
     address = url_for("ensora.tab", slug=kind.slug, show="to-map")
     return redirect(address)
@@ -379,21 +416,47 @@ def _change(slug: str, record_id: int, verb: Callable[[Desk, Kind, Any, RowForm]
     desk = Desk(
         state.session, scope.account_id, scope.account, state.host, state.sealer, scope.actor.name
     )
-    record = _row(kind, record_id)[0]
+    lock_account(state.session, scope.account_id)
+    row = _row(kind, record_id)
     try:
-        told = verb(desk, kind, record, form)
-    except NotAllowed as error:
+        if reason := why_not_changed(row):
+            raise NotAllowed(f"{reason}.")
+        told = verb(desk, kind, row[0], form)
+    except Consequent as question:
         state.session.rollback()
-        return _row_answer(kind, record_id, 409, str(error))
+        return _row_answer(kind, record_id, 409, str(question), confirm=question.host_id)
+    except (EnsoraError, IntegrityError) as error:
+        state.session.rollback()
+        # A database's own words may quote health data; a unique constraint was quicker here.
+        said = str(error) if isinstance(error, EnsoraError) else _QUICKER
+        return _row_answer(kind, record_id, 409, said)
     schedule.hasten(state.session, scope.account_id)
     state.session.commit()
     return tell(_row_answer(kind, record_id), changed={}, toast={"text": told})
+
+
+class Consequent(NotAllowed):
+    """Raised to ask first: a change has consequences for what depends on the mapping."""
+
+    def __init__(self, depending: int, host_id: str) -> None:
+        what = "1 mapping stands" if depending == 1 else f"{depending} mappings stand"
+        super().__init__(
+            f"{what} on this one. Automatic ones are removed and tried again, and their notes leave "
+            "their appointments; what is locked or was mapped by a person stays."
+        )
+        self.host_id = host_id
+
+
+_QUICKER = "Somebody else mapped one of the two meanwhile. Look at it as it stands now."
 
 
 def _map(desk: Desk, kind: Kind, record: Any, form: RowForm) -> str:
     host_id = form.host_id.data or ""
     if not may_choose(desk.session, _scope(), desk.host, kind, host_id):
         raise NotAllowed(f"There is no such {kind.entity_noun.lower()} in your agencies.")
+    depending = dependents(desk, kind, record)
+    if depending and not form.confirmed.data and form.seen.data:
+        raise Consequent(depending, host_id)
     map_record(desk, kind, record, host_id, seen=form.seen.data)
     return f"{kind.noun} mapped"
 

@@ -90,7 +90,7 @@ def _applied(desk: Desk, mapping: Mapping) -> Any:
                 Content.version == RenderingRow.version,
             ),
         )
-        .join(
+        .outerjoin(
             Student,
             and_(Student.account_id == Note.account_id, Student.vendor_id == Note.student_id),
         )

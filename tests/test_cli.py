@@ -226,7 +226,7 @@ def test_a_pull_of_an_account_that_is_not_connected_is_told(active: Desk) -> Non
     code, told = active.fails("pull", ACCOUNT)
     assert code == "needs_connection"
     assert told == "The account is not connected to Ensora Data Collection."
-    assert "failed 2 times in a row" in active("status").output
+    assert "failed, 2 in a row" in active("status").output
 
 
 def test_a_wrong_password_is_told_and_never_repeated(active: Desk) -> None:

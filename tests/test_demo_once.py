@@ -92,8 +92,8 @@ def test_a_world_of_another_size_is_told(
 
 def test_a_world_that_is_too_small_is_told(tmp_path: Path) -> None:
     small = demo(tmp_path, notes=10)
-    assert small.returncode == 1
-    assert small.stderr.startswith("make demo failed: ")
+    assert small.returncode == 2
+    assert small.stderr.startswith("A world has 100 session notes at least")
     assert "Traceback" not in small.stderr
 
 

@@ -18,8 +18,9 @@ from blinker import NamedSignal
 
 import ensora_plugin
 from ensora_plugin import Settings, signals
+from ensora_plugin.adapter_check import SELECTS
 from ensora_plugin.cli import ensora_cli
-from ensora_plugin.host import PERMISSIONS, SELECTS, HostAdapter
+from ensora_plugin.host import PERMISSIONS, HostAdapter
 from ensora_plugin.models import TABLE_PREFIX, Base
 from tests.practices import KEY
 
@@ -29,9 +30,9 @@ README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
     "errors config signals clock text reasons matching database log processes",
-    "models host crypto vendor soap signature migrating",
+    "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
-    "access connecting directory history pull automap automap_notes note_candidates "
+    "access connecting directory history pull reading automap automap_notes note_candidates "
     "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
     "rows cli_text",
     "sync schedule heartbeat",
@@ -137,7 +138,7 @@ def test_the_fifteen_lines_of_the_readme_mount_the_plugin(tmp_path: Path) -> Non
         "from mysite.models import db": "from demo.host.models import db",
         "postgresql+psycopg://...": f"sqlite:///{tmp_path / 'host.db'}",
         '"https://..."': '"https://vendor.example"',
-        '["ENSORA_KEYS"] = "..."': f'["ENSORA_KEYS"] = "{KEY}"',
+        "from_prefixed_env()": f'from_mapping(ENSORA_KEYS="{KEY}")',
     }
     for told, ours in mine.items():
         assert sum(told in line for line in lines) == 1

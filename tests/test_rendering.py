@@ -88,7 +88,8 @@ def test_other_refusals_than_last_time_are_written_down(practice: Practice) -> N
     }
     change(practice, update(Appointment).where(Appointment.id == 1).values(locked=True))
     practice.run()
-    assert rows(practice)["note-1", 1] == ("refused", False, ["locked"])
+    # Its text stands there all the same.
+    assert rows(practice)["note-1", 1] == ("refused", True, ["locked"])
 
 
 def test_an_edited_note_is_applied_again(practice: Practice) -> None:

@@ -12,7 +12,8 @@
   const optionsOf = (input) => [...listOf(input).querySelectorAll("[role=option]")];
 
   function open(input) {
-    if (isOpen(input)) return;
+    // While a choice is on its way there is nothing else to choose.
+    if (isOpen(input) || input.dataset.chosen) return;
     input.dataset.before = input.value;
     input.value = "";
     input.placeholder = input.dataset.before || input.placeholder;
@@ -72,10 +73,12 @@
   });
   root.addEventListener("input", (event) => {
     const input = event.target.closest("[role=combobox]");
-    if (!input) return;
+    if (!input || input.dataset.chosen) return;
     const typed = input.value;
     open(input);
     input.value = typed;
+    // What was marked belongs to what was typed before.
+    activate(input, null);
     htmx.trigger(input, "ensora-search");
   });
   root.addEventListener("mousedown", (event) => {
@@ -143,11 +146,11 @@
   let fresh = false;
   const refill = () => {
     const table = document.getElementById("ensora-table");
-    if (!fresh || !table || root.querySelector("[role=combobox][aria-expanded=true]")) return;
+    if (!fresh || !table || root.querySelector("[role=combobox][aria-expanded=true], [data-chosen]")) return;
     fresh = false;
     htmx.trigger(table, "ensora-refresh");
   };
-  document.body.addEventListener("ensora-run-ended", () => { fresh = true; refill(); });
+  document.body.addEventListener("ensora-rows", () => { fresh = true; refill(); });
   root.addEventListener("focusout", () => setTimeout(refill, 0));
 
   // --- The toast. ---

@@ -1,0 +1,34 @@
+"""`python -m bench automap|pull --notes N --db sqlite|postgres`: makes its own data, measures, checks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import automap, pull
+from .databases import KINDS
+from .measure import show
+
+_BENCHES = {"automap": automap.measure, "pull": pull.measure}
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line's choices, each with a default."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("bench", choices=_BENCHES)
+    parser.add_argument("--notes", type=int, default=20_000, help="size (%(default)s)")
+    parser.add_argument("--db", choices=KINDS, default=KINDS[0], help="database (%(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="of the made data (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print; the exit code is 1 where a result is not what the made data ask for."""
+    chosen = options(arguments)
+    measured = list(_BENCHES[chosen.bench](chosen.notes, chosen.db, chosen.seed))
+    show(measured)
+    return 0 if all(one.correct for one in measured) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""A feed's pages in order, one read ahead: the vendor answers while the page before is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, wait
+from functools import partial
+from threading import Thread
+from typing import Any
+
+from .errors import CursorGone, VendorBroke
+from .kinds import Kind
+from .vendor import Broken, DataCollection, Page, Whole
+
+#: A page that promises more and comes so often, empty or with the same records under whatever
+#: cursors, is a feed that never ends.
+_SAME_PAGES = 3
+#: Who leaves early waits so many seconds for the answer that is under way; closing the connection
+#: ends it then.
+_PATIENCE = 5.0
+
+_Ask = Callable[[str | None], Page[Any]]
+
+
+def read_feed(
+    vendor: DataCollection, kind: Kind, cursor: str | None, size: int
+) -> Generator[Page[Any], None, None]:
+    """Yield the pages of a feed from `cursor` on; while one is in use the next is asked for.
+
+    Raises `VendorBroke` where the feed would never end, after its last page of use; a cursor that
+    is gone starts the feed over, once.
+    """
+    ask = partial(vendor.page, kind.name, size=size)
+    over, path, coming = False, _Path(cursor), _now(ask, cursor)
+    try:
+        while True:
+            try:
+                page = coming.result()
+            except CursorGone:
+                if over or cursor is None:
+                    raise
+                over, cursor = True, None
+                path, coming = _Path(cursor), _now(ask, cursor)
+                continue
+            endless = page.has_more and path.repeats(page)
+            if page.has_more and not endless:
+                cursor = page.cursor
+                coming = _ahead(ask, cursor)
+            yield page
+            if endless:
+                raise VendorBroke(_ENDLESS.format(kind.plural.lower()))
+            if not page.has_more:
+                return
+    finally:
+        wait([coming], _PATIENCE)
+
+
+_ENDLESS = (
+    "The feed of {} at Ensora Data Collection does not come to an end. "
+    "What came before is stored; the next pull goes on there."
+)
+
+
+class _Path:
+    """The cursors and pages that a feed has given, to tell one that goes in a ring."""
+
+    def __init__(self, cursor: str | None) -> None:
+        self._cursors = {cursor}
+        self._pages: Counter[int] = Counter()
+
+    def repeats(self, page: Page[Any]) -> bool:
+        """Take note of a page that promises more; tell whether the feed leads nowhere new."""
+        content = hash(tuple(_checksum(item) for item in page.items))
+        self._pages[content] += 1
+        known = page.cursor in self._cursors or self._pages[content] >= _SAME_PAGES
+        self._cursors.add(page.cursor)
+        return known
+
+
+def _checksum(item: Whole[Any] | Broken) -> bytes | str:
+    return item.vendor_id if isinstance(item, Broken) else item.checksum
+
+
+def _answer(ask: _Ask, cursor: str | None, future: Future[Page[Any]]) -> None:
+    try:
+        future.set_result(ask(cursor))
+    except BaseException as error:
+        # Whatever it is, it is raised where the page is wanted.
+        future.set_exception(error)
+
+
+def _now(ask: _Ask, cursor: str | None) -> Future[Page[Any]]:
+    future: Future[Page[Any]] = Future()
+    _answer(ask, cursor, future)
+    return future
+
+
+def _ahead(ask: _Ask, cursor: str | None) -> Future[Page[Any]]:
+    """Ask in a thread that nobody has to wait for when the process ends."""
+    future: Future[Page[Any]] = Future()
+    Thread(target=_answer, args=(ask, cursor, future), daemon=True).start()
+    return future

@@ -1,0 +1,236 @@
+"""Plain worlds in the demo host's tables and the plugin's own, and passes of automap over them.
+
+Everything happens in one transaction, which the caller rolls back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from demo.host import models as host
+from ensora_plugin import directory
+from ensora_plugin.automap import automap_named, mapped_by_run
+from ensora_plugin.automap_notes import automap_notes
+from ensora_plugin.clock import utcnow
+from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER
+from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected
+from ensora_plugin.trying import notes_of, touch
+from ensora_plugin.vendor import SiteIn, StudentIn, UserIn
+from tests.practices import Practice
+from tests.slow_automap import Entity, Person, Session, Why, World
+from tests.small import ACCOUNT
+
+_THEN = datetime(2026, 11, 20, tzinfo=UTC)
+_NAIVE = _THEN.replace(tzinfo=None)
+
+
+@dataclass
+class Delivery:
+    """What fills the tables of one account, and what automap makes of it."""
+
+    practice: Practice
+
+    def __post_init__(self) -> None:
+        self.session = self.practice.session
+        self.account_id = self.practice.account_id(ACCOUNT)
+        self.runs = 0
+
+    # The host's side.
+
+    def host(self, world: World) -> None:
+        """Insert the host's side of a world."""
+        agencies, clients, staff = (world.entities[kind] for kind in ("site", "student", "user"))
+        self._rows(
+            host.Agency,
+            [{"id": int(one.id), "name": one.facts[0], "time_zone": one.zone} for one in agencies],
+        )
+        self._rows(host.Client, [_client(one) for one in clients])
+        self._rows(host.Staff, [_staff(one) for one in staff])
+        self._insert(
+            host.StaffAgency,
+            [
+                {"staff_id": int(one.id), "agency_id": int(agency)}
+                for one in staff
+                for agency in one.agencies
+            ],
+        )
+        self._rows(host.Appointment, [_appointment(one) for one in world.appointments])
+
+    # The vendor's side, and what persons did.
+
+    def records(self, world: World) -> None:
+        """Insert sites, students, users and notes as a pull does."""
+        for kind, make in ((SITE, _site), (STUDENT, _student), (USER, _user)):
+            people = world.people[kind.name]
+            self._keyed(kind.model, [kind.row(make(one)) | _stamp(one.id) for one in people])
+            if kind.by_site:
+                members = [
+                    {"kind": kind.name, "vendor_id": one.id, "site_id": site}
+                    for one in people
+                    for site in one.sites
+                ]
+                self._keyed(Membership, members)
+        now = {"touched": self.generation()}
+        self._keyed(Note, [_note(one) | _stamp(one.id) | now for one in world.notes])
+
+    def persons(self, world: World) -> None:
+        """Insert what persons mapped, ignored and rejected."""
+        by = {"by": "ada", "at": utcnow()}
+        mapped = [
+            {
+                "kind": kind,
+                "vendor_id": record,
+                "host_id": entity,
+                "state": "user" if entity else "ignored",
+            }
+            | by
+            for (kind, record), entity in world.mappings.items()
+        ]
+        self._keyed(Mapping, mapped)
+        pairs = [
+            {"kind": kind, "vendor_id": record, "host_id": entity} | by
+            for kind, record, entity in sorted(world.rejected)
+        ]
+        self._keyed(Rejected, pairs)
+
+    # Automap.
+
+    def automap(self, grace: int, since: date | None = None) -> int:
+        """Do what the step automap of a run does; return how many mappings it made."""
+        self.runs += 1
+        made = 0
+        key = (self.account_id, ACCOUNT)
+        directory.refresh(self.session, *key, self.practice.state.host)
+        for kind in KINDS:
+            if kind is NOTE:
+                result = automap_notes(
+                    self.session,
+                    *key,
+                    self.practice.state.host,
+                    grace=grace,
+                    run_id=self.runs,
+                    since=since,
+                )
+            else:
+                result = automap_named(self.session, self.account_id, kind, self.runs)
+                mapped = mapped_by_run(self.account_id, kind, self.runs)
+                touch(self.session, self.account_id, notes_of(kind, mapped))
+            made += result.made
+        return made
+
+    def generation(self) -> int:
+        return self.session.scalars(
+            select(Connection.generation).where(Connection.id == self.account_id)
+        ).one()
+
+    def touch_all(self) -> None:
+        self.session.execute(update(Note).values(touched=self.generation()))
+
+    def mappings(self, *states: str) -> dict[tuple[str, str], str | None]:
+        """Return (kind, record) -> entity of the mappings in some states, by default all."""
+        told = select(Mapping.kind, Mapping.vendor_id, Mapping.host_id)
+        if states:
+            told = told.where(Mapping.state.in_(states))
+        return {(row.kind, row.vendor_id): row.host_id for row in self.session.execute(told)}
+
+    def whys(self) -> dict[tuple[str, str], Why]:
+        """Return what stands beside the records that do not map."""
+        found = {}
+        for kind in KINDS:
+            m = kind.model
+            told = select(m.vendor_id, m.why, m.why_minutes, m.nearest, m.rival)
+            for row in self.session.execute(told.where(m.why.is_not(None))):
+                found[kind.name, row.vendor_id] = Why(*row[1:])
+        return found
+
+    def rejected(self) -> set[tuple[str, str, str]]:
+        told = select(Rejected.kind, Rejected.vendor_id, Rejected.host_id)
+        return {(row.kind, row.vendor_id, row.host_id) for row in self.session.execute(told)}
+
+    def _rows(self, model: Any, rows: list[dict[str, Any]]) -> None:
+        self._insert(model, [row | {"account_id": ACCOUNT} for row in rows])
+
+    def _keyed(self, model: Any, rows: list[dict[str, Any]]) -> None:
+        self._insert(model, [row | {"account_id": self.account_id} for row in rows])
+
+    def _insert(self, model: Any, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self.session.execute(insert(model), rows)
+
+
+def _client(one: Entity) -> dict[str, Any]:
+    first, last, born = one.facts
+    return {
+        "id": int(one.id),
+        "agency_id": int(min(one.agencies)),
+        "first_name": first,
+        "last_name": last,
+        "date_of_birth": date.fromisoformat(born),
+        "active": one.active,
+        "updated_at": _NAIVE,
+    }
+
+
+def _staff(one: Entity) -> dict[str, Any]:
+    first, last, email = one.facts
+    names = {"first_name": first, "last_name": last, "email": email}
+    return {"id": int(one.id), **names, "active": one.active, "updated_at": _NAIVE}
+
+
+def _appointment(one: Session) -> dict[str, Any]:
+    agency, client, staff = map(int, one.people)
+    return {
+        "id": int(one.id),
+        "agency_id": agency,
+        "client_id": client,
+        "staff_id": staff,
+        "date": one.day,
+        "start": _time(one.start, 59),
+        "end": _time(one.end),
+        "status": "scheduled" if one.counts else "cancelled",
+        "updated_at": _NAIVE,
+    }
+
+
+def _time(minute: int, second: int = 0) -> time:
+    return time(minute // 60, minute % 60, second)
+
+
+def _site(one: Person) -> SiteIn:
+    return SiteIn(one.id, one.facts[0], one.active, _THEN)
+
+
+def _student(one: Person) -> StudentIn:
+    return StudentIn(one.id, min(one.sites), *one.facts, one.zone, one.active, _THEN)
+
+
+def _user(one: Person) -> UserIn:
+    kind = "Parent" if one.parent else "Employee"
+    return UserIn(one.id, kind, sorted(one.sites), *one.facts, one.active, _THEN)
+
+
+def _note(one: Session) -> dict[str, Any]:
+    site, student, user = one.people
+    read = one.day is not None
+    return {
+        "version": 1,
+        "status": "published" if one.counts else "unpublished",
+        "site_id": site,
+        "student_id": student,
+        "user_id": user,
+        "template": "SOAP",
+        "date": one.day,
+        "start": one.start if read else None,
+        "end": one.end if read else None,
+        "sort_key": "",
+        "therapist_signed": False,
+        "guardian_signed": False,
+    }
+
+
+def _stamp(vendor_id: str) -> dict[str, Any]:
+    return {"vendor_id": vendor_id, "modified_at": _NAIVE, "checksum": b""}

@@ -1,0 +1,164 @@
+"""Random small worlds, for properties of automap: few names, days and times, so that much collides."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from tests.slow_automap import Entity, Person, Session, World
+
+T = TypeVar("T")
+Pick = Callable[[Sequence[T]], T]
+
+EAST, CENTRAL, DETROIT = "America/New_York", "America/Chicago", "America/Detroit"
+PLACES = ("North", "NORTH ", "South", "Lake")
+_PLAIN, _NEXT, _FORWARD, _BACK = (date(2026, *day) for day in ((11, 19), (11, 20), (3, 8), (11, 1)))
+#: Days and minutes: at one, where clocks skip or repeat an hour, around midnight.
+WHEN = (
+    *((_PLAIN, 780),) * 4,
+    (_PLAIN, 720),
+    (_PLAIN, 1434),
+    (_NEXT, 2),
+    (_NEXT, 780),
+    *((_FORWARD, minute) for minute in (90, 125, 178, 780)),
+    *((_BACK, minute) for minute in (62, 90, 390, 780)),
+)
+SHIFTS = (0, 0, 1, 2, 2, 4, 5, 6, -1, -2, -4)
+LENGTHS = (60, 60, 60, 62, 58, 3)
+YES_MOSTLY = (True, True, True, False)
+
+
+#: So many worlds stand in one account at a time; they have nothing in common but the grace.
+TOGETHER = 20
+
+
+def batches() -> st.SearchStrategy[list[World]]:
+    """Worlds by a seed: drawn one by one, their parts would be alike in most of them."""
+    return st.integers(0, 2**40).map(batch_of)
+
+
+def batch_of(seed: int) -> list[World]:
+    grace = random.Random(seed).choice((5, 5, 5, 5, 0, 4, 60))
+    return [world_of(seed * TOGETHER + place, place, grace) for place in range(TOGETHER)]
+
+
+def world_of(seed: int, place: int = 0, grace: int = 5) -> World:
+    """A world of a few records on both sides, some of them mapped, rejected or ignored already."""
+    chance = random.Random(seed)
+    pick = chance.choice
+
+    def ids(prefix: str, most: int) -> list[str]:
+        return [f"{prefix}{100 * place + n}" for n in range(1, 1 + chance.randint(1, most))]
+
+    zones = pick(((EAST,), (EAST,), (EAST, CENTRAL), (EAST, DETROIT, CENTRAL, "Mars/Base", "")))
+    agencies = [
+        Entity(id, (f"{pick(PLACES)} {place}",), zone=pick([zone for zone in zones if zone]))
+        for id in ids("", 3)
+    ]
+    places = [agency.id for agency in agencies]
+    clients = [
+        Entity(id, _child(place, pick), frozenset({pick(places)}), pick(YES_MOSTLY))
+        for id in ids("", 4)
+    ]
+    staff = [
+        Entity(id, _worker(place, pick), _some(places, pick), pick(YES_MOSTLY)) for id in ids("", 3)
+    ]
+    sites = [
+        Person(id, (f"{pick(PLACES)} {place}",), active=pick(YES_MOSTLY)) for id in ids("site-", 3)
+    ]
+    names = [site.id for site in sites]
+    students = [
+        Person(id, _child(place, pick), frozenset({pick(names)}), pick(YES_MOSTLY), pick(zones))
+        for id in ids("student-", 4)
+    ]
+    users = [
+        Person(
+            id,
+            _worker(place, pick),
+            _some(names, pick),
+            pick(YES_MOSTLY),
+            parent=pick((False,) * 4 + (True,)),
+        )
+        for id in ids("user-", 3)
+    ]
+    world = World(
+        entities={"site": agencies, "student": clients, "user": staff},
+        people={"site": sites, "student": students, "user": users},
+        appointments=[],
+        notes=[],
+        grace=grace,
+    )
+    _settle(world, pick)
+    narrow = pick((True, True, False))
+    world.appointments += [_session(id, world.entities, narrow, pick) for id in ids("", 6)]
+    world.notes += [_session(id, world.people, narrow, pick) for id in ids("note-", 6)]
+    _map_notes(world, pick)
+    _reject(world, pick)
+    return world
+
+
+def _some(ids: Sequence[str], pick: Pick[Any]) -> frozenset[str]:
+    return frozenset(id for id in ids if pick(YES_MOSTLY))
+
+
+def _child(place: int, pick: Pick[Any]) -> tuple[str, ...]:
+    first = pick(("Amir", "amir ", "Zoë", "Zoe\u0308", "Lin", "Bo", ""))
+    return first, f"Roe {place}", pick(("2016-02-29",) * 5 + ("2016-03-01",))
+
+
+def _worker(place: int, pick: Pick[Any]) -> tuple[str, ...]:
+    email = pick(("jo@x.example", "JO@x.example", "jo@x.example", ""))
+    return pick(("Jo", "JO", "Sam", "Kim")), f"Keller {place}", email
+
+
+def _settle(world: World, pick: Pick[Any]) -> None:
+    """Let persons map some records, in the order in which they stand, and ignore others."""
+    for kind, people in world.people.items():
+        mostly = pick((True, True, kind == "site", False))
+        free = [entity.id for entity in world.entities[kind]]
+        for person in people:
+            does = pick(("map",) * 16 + ("ignore", "") if mostly else ("map", "ignore", *("",) * 8))
+            if does == "ignore":
+                world.mappings[kind, person.id] = None
+            elif does == "map" and free and not person.parent:
+                world.mappings[kind, person.id] = free.pop(0)
+
+
+def _session(id: str, sides: dict[str, list[Any]], narrow: bool, pick: Pick[Any]) -> Session:
+    # The first of each is chosen most often, so that people meet.
+    site, student, user = (
+        pick([side[0].id] * 14 + [one.id for one in side])
+        for side in (sides["site"], sides["student"], sides["user"])
+    )
+    counts = pick((True, *YES_MOSTLY))
+    if id.startswith("note") and pick((False,) * 9 + (True,)):
+        return Session(id, (site, student, user), None, 0, 0, counts)
+    day, start = WHEN[0] if narrow else pick(WHEN)
+    start = min(max(start + pick(SHIFTS), 0), 24 * 60 - 4)
+    end = min(start + pick(LENGTHS), 24 * 60 - 1)
+    return Session(id, (site, student, user), day, start, end, counts)
+
+
+def _map_notes(world: World, pick: Pick[Any]) -> None:
+    free = [one.id for one in world.appointments]
+    for note in world.notes:
+        does = pick(("",) * 6 + ("map", "ignore"))
+        if does == "map" and free:
+            world.mappings["note", note.id] = free.pop(free.index(pick(free)))
+        elif does == "ignore":
+            world.mappings["note", note.id] = None
+
+
+def _reject(world: World, pick: Pick[Any]) -> None:
+    for _ in range(pick((0, 0, 1, 5))):
+        kind = pick(("site", "student", "user", *("note",) * 4))
+        records = world.notes if kind == "note" else world.people[kind]
+        others = world.appointments if kind == "note" else world.entities[kind]
+        if records and others:
+            record, other = pick(records).id, pick(others).id
+            if world.mappings.get((kind, record)) != other:
+                world.rejected.add((kind, record, other))

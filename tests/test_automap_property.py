@@ -1,0 +1,64 @@
+"""Automap on random small worlds against a slow matcher that was written from the rules alone.
+
+`ENSORA_EXAMPLES` says how many worlds each test looks at, and makes them other ones each time.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+
+from tests.opened import open_small
+from tests.plain_delivery import Delivery
+from tests.plain_worlds import batches
+from tests.practices import Practice
+from tests.slow_automap import Automap, World
+
+_EXAMPLES = os.environ.get("ENSORA_EXAMPLES")
+PROFILE = settings(
+    max_examples=int(_EXAMPLES or 10),
+    derandomize=_EXAMPLES is None,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def check_once(practice: Practice, worlds: list[World]) -> None:
+    grace, delivery = worlds[0].grace, Delivery(practice)
+    for world in worlds:
+        delivery.host(world)
+        delivery.records(world)
+        delivery.persons(world)
+    delivery.automap(grace)
+    before = delivery.mappings(), delivery.whys()
+    assert before == answer(worlds)
+    for since in (None, date.min):
+        assert delivery.automap(grace, since) == 0
+        assert (delivery.mappings(), delivery.whys()) == before
+
+
+def answer(worlds: list[World]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """What the slow matcher says of worlds that have nothing in common."""
+    told = [Automap(world) for world in worlds]
+    mappings = {key: host for one in told for key, host in one.mappings.items()}
+    return mappings, {key: why for one in told for key, why in one.whys.items()}
+
+
+def test_automap_is_equal_to_the_slow_matcher_and_a_second_run_changes_nothing(
+    database_url: str,
+) -> None:
+    with open_small(database_url) as practice:
+
+        @PROFILE
+        @given(batches())
+        def holds(worlds: list[World]) -> None:
+            try:
+                check_once(practice, worlds)
+            finally:
+                practice.session.rollback()
+
+        holds()

@@ -1,0 +1,132 @@
+"""What a person changes about a note that stands in an appointment, or is just going into it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select, update
+
+from demo.host.models import Agency, Appointment
+from ensora_plugin.database import begin_write
+from ensora_plugin.errors import NotAllowed
+from ensora_plugin.kinds import NOTE
+from ensora_plugin.mapping import lock_account, map_record, unmap_record
+from ensora_plugin.models import Mapping, Note
+from ensora_plugin.withdrawing import Desk
+from tests.meddling import RENDERED, Meddled, appointment, hours, rows
+from tests.opened import open_small
+from tests.practices import Practice
+from tests.small import ACCOUNT
+
+
+@pytest.fixture
+def practice(sqlite_url: str) -> Iterator[Practice]:
+    with open_small(sqlite_url, hours(1)) as practice:
+        yield practice
+
+
+def desk(practice: Practice) -> tuple[Desk, Note]:
+    """A person's desk with the one note on it, in a transaction of its own."""
+    session, account_id = practice.session, practice.account_id(ACCOUNT)
+    begin_write(session)
+    lock_account(session, account_id)
+    state = practice.state
+    at = Desk(session, account_id, ACCOUNT, state.host, state.sealer, "ada")
+    return at, session.scalars(select(Note)).one()
+
+
+def by_hand(practice: Practice) -> None:
+    """Let the note's mapping be one that a person made."""
+    practice.session.execute(
+        update(Mapping).where(Mapping.kind == "note").values(state="user", by="ada")
+    )
+    practice.session.commit()
+
+
+def unmap(practice: Practice) -> None:
+    at, note = desk(practice)
+    unmap_record(at, NOTE, note, seen=1)
+    practice.session.commit()
+
+
+def test_a_note_that_was_taken_back_and_is_mapped_there_again_goes_in_again(
+    practice: Practice,
+) -> None:
+    practice.run()
+    by_hand(practice)
+    unmap(practice)
+    assert appointment(practice).results_notes == ""
+    at, note = desk(practice)
+    map_record(at, NOTE, note, "1", seen=0)
+    practice.session.commit()
+    practice.run()
+    assert appointment(practice).results_notes == "Hour 9"
+    assert list(rows(practice).values()) == [RENDERED]
+
+
+def test_a_note_that_a_locked_appointment_holds_cannot_be_unmapped_whatever_was_refused_since(
+    practice: Practice,
+) -> None:
+    practice.session.execute(update(Agency).values(guardian_signature_required=True))
+    practice.session.commit()
+    practice.run()
+    practice.session.execute(update(Appointment).values(locked=True))
+    practice.session.commit()
+    practice.run()
+    by_hand(practice)
+    at, note = desk(practice)
+    with pytest.raises(NotAllowed, match="is locked"):
+        unmap_record(at, NOTE, note, seen=1)
+    practice.session.rollback()
+    assert appointment(practice).results_notes == "Hour 9"
+
+
+def test_a_note_in_a_locked_appointment_does_not_go_into_a_second_one(sqlite_url: str) -> None:
+    small = hours(1)
+    second = small.appointment("17:00", "17:50")
+    with open_small(sqlite_url, small) as practice:
+        practice.run()
+        practice.session.execute(update(Appointment).values(locked=True))
+        practice.session.commit()
+        at, note = desk(practice)
+        with pytest.raises(NotAllowed, match="stays in its appointment"):
+            map_record(at, NOTE, note, str(second), seen=1)
+        practice.session.rollback()
+        assert practice.mapped(ACCOUNT, "note") == {"note-1": "1"}
+
+
+@pytest.mark.parametrize("host_id", [" 1", "01", "9" * 30, "one"])
+def test_an_id_in_other_letters_is_no_entity(practice: Practice, host_id: str) -> None:
+    practice.run(ACCOUNT, "pull")
+    at, note = desk(practice)
+    with pytest.raises(NotAllowed, match="no such appointment"):
+        map_record(at, NOTE, note, host_id, seen=0)
+    practice.session.rollback()
+
+
+def test_a_mapping_deleted_while_its_note_is_rendered_takes_the_note_back(
+    database_url: str,
+) -> None:
+    with open_small(database_url, hours(1)) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        by_hand(practice)
+        person: list[threading.Thread] = []
+
+        def elsewhere() -> None:
+            with practice.app.app_context():
+                unmap(practice)
+
+        def meanwhile(_: int) -> None:
+            person.append(threading.Thread(target=elsewhere))
+            person[0].start()
+            person[0].join(0.5)
+
+        practice.state.host = Meddled(after=meanwhile)
+        practice.run(ACCOUNT, "render")
+        practice.session.rollback()
+        person[0].join(20)
+        assert practice.mapped(ACCOUNT, "note") == {}
+        assert appointment(practice).results_notes == ""
+        assert list(rows(practice).values()) == [("withdrawn", False, [])]
