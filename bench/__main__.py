@@ -1,4 +1,4 @@
-"""`python -m bench automap|pull --notes N --db sqlite|postgres`: makes its own data, measures, checks."""
+"""`python -m bench automap|pull --notes N --db sqlite|postgres`: own data, measured, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Automap of session notes: a full pass, 500 new notes on top, the unmapped of the last days again."""
+"""Automap of session notes: a full pass, 500 new notes on top, the unmapped again."""
 
 from __future__ import annotations
 

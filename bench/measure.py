@@ -1,4 +1,4 @@
-"""One measurement: done in a process of its own, so that its memory is its own; and how it is shown."""
+"""A measurement: done in a process of its own, so that its memory is its own; how it is shown."""
 
 from __future__ import annotations
 

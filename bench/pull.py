@@ -142,7 +142,7 @@ def start_over(url: str) -> None:
 
 
 def stored(url: str) -> dict[str, Any]:
-    """Count the rows of every table that a pull writes, and name the highest id where it has one."""
+    """Count the rows of every table that a pull writes, and name its highest id."""
     found = {}
     with engine_for(url).connect() as connection:
         for name in ("site", "student", "user", "membership", "note", "content", "set_aside"):

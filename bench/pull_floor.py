@@ -1,5 +1,5 @@
 """The floor of the pull: the very rows that it wrote, out of memory, into a database made the same
-way, as many to a commit, by plain `executemany` of the driver. Nothing is downloaded, decoded or sealed.
+way, as many to a commit, by plain `executemany` of the driver. Nothing is downloaded or sealed.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def requests_and_orm(vendor: str, url: str, notes: int) -> float:
 
 
 def dlt_merge(vendor: str, url: str, notes: int) -> float:
-    """Let dlt read the feed and merge it by id; fields stay one JSON column, which is for its good."""
+    """Let dlt read the feed and merge it by id; that fields stay one column is for its good."""
     import dlt
 
     watch, token = Watch(), _token(vendor)

@@ -1,7 +1,6 @@
 """A vendor of any size for the pull: notes of 2 KB, one in ten with a signature of 10 KB.
 
-Notes are made one at a time, from the seed and their number alone: filling and checking hold none of
-them for long.
+Notes are made one at a time, from the seed and their number alone: nobody holds them all.
 """
 
 from __future__ import annotations
@@ -20,9 +19,29 @@ ADMIN, PASSWORD = "admin@bench.example", "admin-demo"
 _SITES = 8
 _SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 _WORDS = (
-    "session client prompted independent trials mastered greeting block tower shared requested "
-    "transition calm redirected parent reviewed target program data steady increase praise"
-).split()
+    "session",
+    "client",
+    "prompted",
+    "independent",
+    "trials",
+    "mastered",
+    "greeting",
+    "block",
+    "tower",
+    "shared",
+    "requested",
+    "transition",
+    "calm",
+    "redirected",
+    "parent",
+    "reviewed",
+    "target",
+    "program",
+    "data",
+    "steady",
+    "increase",
+    "praise",
+)
 
 
 def fill(folder: Path, notes: int, seed: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -94,19 +95,41 @@ def _named(
         page = page.where(wanted)
     chosen = page.subquery("chosen")
     entity = host_entity(host, scope.account, kind)
-    rows = session.execute(
+    statement = (
         select(entity, chosen.c.host_id.label("option_id"), chosen.c.taken)
         .join(chosen, entity.c.id == as_host_id(chosen.c.host_id, entity.c.id))
         .order_by(chosen.c.place)
     )
-    return [Option(row.option_id, *_say(kind, row), row.taken is not None) for row in rows]
+    if kind is STUDENT:
+        agency = host_entity(host, scope.account, SITE)
+        statement = statement.add_columns(agency.c.name.label("agency_name")).outerjoin(
+            agency, agency.c.id == entity.c.agency_id
+        )
+    rows = session.execute(statement)
+    found = [Option(row.option_id, *_say(kind, row), row.taken is not None) for row in rows]
+    return _told_apart(found)
+
+
+def _told_apart(found: list[Option]) -> list[Option]:
+    """Add the host's number to options that would read the same."""
+    times = Counter((option.label, option.sub) for option in found)
+    return [
+        replace(option, sub=f"{option.sub} · no. {option.id}".removeprefix(" · "))
+        if times[option.label, option.sub] > 1
+        else option
+        for option in found
+    ]
 
 
 def _say(kind: Kind, entity: Any) -> tuple[str, str]:
     if kind is SITE:
         return entity.name, ""
-    sub = f"born {day_text(entity.date_of_birth)}" if kind is STUDENT else entity.email
-    return f"{entity.first_name} {entity.last_name}", sub if entity.active else f"{sub} · inactive"
+    if kind is STUDENT:
+        facts = [f"born {day_text(entity.date_of_birth)}", entity.agency_name]
+    else:
+        facts = [entity.email]
+    facts.append("" if entity.active else "inactive")
+    return f"{entity.first_name} {entity.last_name}", " · ".join(filter(None, facts))
 
 
 def _in_agencies(scope: Scope, kind: Kind) -> ColumnElement[bool]:

@@ -263,11 +263,36 @@ def _with_directory(statement: Select[Any], scope: Scope, kind: Kind) -> Select[
             Directory.host_id == Mapping.host_id,
         ),
     )
+    if kind.by_site:
+        statement = statement.add_columns(_home_agency(kind).label("home_agency"))
     if kind is STUDENT:
         statement = statement.add_columns(Site.name.label("site_name")).outerjoin(
             Site, and_(Site.account_id == Student.account_id, Site.vendor_id == Student.site_id)
         )
     return statement
+
+
+def _home_agency(kind: Kind) -> Any:
+    """The agency that a site of the record is mapped to: where a new entity would belong."""
+    home = aliased(Mapping, name="home_mapping")
+    return (
+        select(func.min(home.host_id))
+        .join(
+            Membership,
+            and_(
+                Membership.account_id == home.account_id,
+                Membership.site_id == home.vendor_id,
+                Membership.kind == kind.name,
+            ),
+        )
+        .where(
+            home.account_id == kind.model.account_id,
+            home.kind == SITE.name,
+            Membership.vendor_id == kind.model.vendor_id,
+        )
+        .correlate(kind.model)
+        .scalar_subquery()
+    )
 
 
 def _within(scope: Scope, kind: Kind) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .mapping import why_not_deleted
 from .matching import Span, minutes_apart
 from .reasons import REASONS
+from .text import text_key
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def row_view(
         label=label if row.host_id else "",
         label_sub=label_sub if row.host_id else "",
         chip=_CHIPS[row.state],
-        note=_note(row, record, vanished),
+        note=_note(kind, row, record, vanished),
         version=row.version,
         may_map=may_map and not hidden,
         why=why,
@@ -140,11 +141,18 @@ def _person(record: Any) -> str:
     return f"{record.first_name} {record.last_name}".strip() or "(no name)"
 
 
-def _note_title(_row: Any, note: Any) -> str:
+def _note_title(row: Any, note: Any) -> str:
     if note.date is None:
         return "Date or time cannot be read"
     span = f"{minute_text(note.start)}–{minute_text(note.end)}"
-    return f"{note.date:%a} {day_text(note.date)}, {span}"
+    zone = f" ({row.student_zone})" if _other_zone(row) else ""
+    return f"{note.date:%a} {day_text(note.date)}, {span}{zone}"
+
+
+def _other_zone(row: Any) -> bool:
+    """Tell whether note and appointment stand in time zones that differ."""
+    zone = row.entity_time_zone or row.nearest_time_zone
+    return zone is not None and row.student_zone is not None and zone != row.student_zone
 
 
 _TITLE: dict[str, Callable[[Any, Any], str]] = {
@@ -186,7 +194,8 @@ def _appointment_label(row: Any) -> tuple[str, str]:
     start, end = time_text(row.entity_start), time_text(row.entity_end)
     other_day = row.entity_date is not None and row.entity_date != row[0].date
     other = day_text(row.entity_date) if other_day else ""
-    return f"{start}–{end}", _join(other, _apart(row, "entity"))
+    zone = row.entity_time_zone if _other_zone(row) else ""
+    return f"{start}–{end}", _join(other, zone, _apart(row, "entity"))
 
 
 _LABEL: dict[str, Callable[[Any], tuple[str, str]]] = {
@@ -251,12 +260,27 @@ def _nearest(kind: Kind, row: Any, record: Any) -> tuple[str, str]:
     return record.nearest, f"{day_text(row.nearest_date)}, {span}"
 
 
-def _note(row: Any, record: Any, vanished: bool) -> str:
+def _differing(kind: Kind, row: Any, record: Any) -> str:
+    """Name the compared fields in which record and entity are not equal."""
+    found = [
+        _FIELDS.get(name, name.replace("_", " "))
+        for name in kind.compared
+        if text_key(str(getattr(record, name))) != text_key(str(getattr(row, f"entity_{name}")))
+    ]
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found) or "name"
+
+
+_FIELDS = {"date_of_birth": "birth date"}
+
+
+def _note(kind: Kind, row: Any, record: Any, vanished: bool) -> str:
     by = f"mapped by {row.by}, {row.at.day} {row.at:%b}" if row.state == "user" and row.by else ""
     gone = "no longer there" if vanished else ""
     differs = ""
-    if row.names_differ and not vanished:
-        differs = {"auto": "names differ now", "user": "names differ"}.get(row.state, "")
+    if row.names_differ and row.state in ("auto", "user") and not vanished:
+        fields = _differing(kind, row, record)
+        differs = f"{fields} differ{'s' if ' and ' not in fields else ''}"
+        differs += " now" if row.state == "auto" else ""
     withdrawn = ""
     if row.host_id and getattr(record, "status", "published") != "published":
         withdrawn = "withdrawn at the source"
@@ -314,5 +338,7 @@ def _create_icon(
         for field in ("name", "first_name", "last_name", "date_of_birth", "email")
         if hasattr(record, field)
     }
+    if kind.by_site and row.home_agency is not None:
+        values["agency_id"] = row.home_agency
     url = host.url(kind.entity, None, "create", values, f"{back}?row={record.id}")
     return Icon(name, "create", None if url else "The host has no page for this", url)

@@ -441,8 +441,8 @@ class Consequent(NotAllowed):
     def __init__(self, depending: int, host_id: str) -> None:
         what = "1 mapping stands" if depending == 1 else f"{depending} mappings stand"
         super().__init__(
-            f"{what} on this one. Automatic ones are removed and tried again, and their notes leave "
-            "their appointments; what is locked or was mapped by a person stays."
+            f"{what} on this one. Automatic ones are removed and tried again, and their notes "
+            "leave their appointments; what is locked or was mapped by a person stays."
         )
         self.host_id = host_id
 

@@ -5,6 +5,8 @@ Everything happens in one transaction, which the caller rolls back.
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -16,10 +18,13 @@ from ensora_plugin import directory
 from ensora_plugin.automap import automap_named, mapped_by_run
 from ensora_plugin.automap_notes import automap_notes
 from ensora_plugin.clock import utcnow
-from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER
+from ensora_plugin.errors import NotAllowed
+from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
+from ensora_plugin.mapping import current, map_record, unmap_record
 from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected
 from ensora_plugin.trying import notes_of, touch
 from ensora_plugin.vendor import SiteIn, StudentIn, UserIn
+from ensora_plugin.withdrawing import Desk
 from tests.practices import Practice
 from tests.slow_automap import Entity, Person, Session, Why, World
 from tests.small import ACCOUNT
@@ -96,6 +101,31 @@ class Delivery:
             for kind, record, entity in sorted(world.rejected)
         ]
         self._keyed(Rejected, pairs)
+
+    def meddle(self, world: World, chance: random.Random) -> None:
+        """Let a person map, re-map, delete and ignore at random, as far as the rules allow it."""
+        for kind in KINDS:
+            for record in world.records(kind.name):
+                does = chance.choice(("", "", "", "map", "delete", "ignore"))
+                with suppress(NotAllowed):
+                    self._act(kind, record, does, chance.choice(world.hosts(kind.name) or ["0"]))
+
+    def _act(self, kind: Kind, record: str, does: str, entity: str) -> None:
+        state = self.practice.state
+        desk = Desk(self.session, self.account_id, ACCOUNT, state.host, state.sealer, "ada")
+        own = (kind.model.account_id == self.account_id, kind.model.vendor_id == record)
+        row = self.session.scalars(select(kind.model).where(*own)).one()
+        mapping = current(desk, kind, record)
+        seen = mapping.version if mapping else 0
+        if does == "map":
+            map_record(desk, kind, row, entity, seen=seen)
+        elif does == "delete":
+            unmap_record(desk, kind, row, seen=seen)
+        elif does == "ignore" and mapping is None:
+            told = {"kind": kind.name, "vendor_id": record, "host_id": None, "state": "ignored"}
+            self._keyed(Mapping, [told | {"by": "ada", "at": utcnow()}])
+            row.why = row.why_minutes = row.nearest = row.rival = None
+        self.session.flush()
 
     # Automap.
 

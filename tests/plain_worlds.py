@@ -1,4 +1,6 @@
-"""Random small worlds, for properties of automap: few names, days and times, so that much collides."""
+"""Random small worlds, for properties of automap: few names, days and times, so that much
+collides.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ YES_MOSTLY = (True, True, True, False)
 
 
 #: So many worlds stand in one account at a time; they have nothing in common but the grace.
-TOGETHER = 20
+TOGETHER = 50
 
 
 def batches() -> st.SearchStrategy[list[World]]:
@@ -42,11 +44,12 @@ def batches() -> st.SearchStrategy[list[World]]:
 
 
 def batch_of(seed: int) -> list[World]:
-    grace = random.Random(seed).choice((5, 5, 5, 5, 0, 4, 60))
-    return [world_of(seed * TOGETHER + place, place, grace) for place in range(TOGETHER)]
+    chance = random.Random(seed)
+    grace, one_zone = chance.choice((5, 5, 5, 5, 0, 4, 60)), chance.choice((True, False))
+    return [world_of(chance.random(), place, grace, one_zone) for place in range(TOGETHER)]
 
 
-def world_of(seed: int, place: int = 0, grace: int = 5) -> World:
+def world_of(seed: float, place: int, grace: int, one_zone: bool) -> World:
     """A world of a few records on both sides, some of them mapped, rejected or ignored already."""
     chance = random.Random(seed)
     pick = chance.choice
@@ -54,7 +57,8 @@ def world_of(seed: int, place: int = 0, grace: int = 5) -> World:
     def ids(prefix: str, most: int) -> list[str]:
         return [f"{prefix}{100 * place + n}" for n in range(1, 1 + chance.randint(1, most))]
 
-    zones = pick(((EAST,), (EAST,), (EAST, CENTRAL), (EAST, DETROIT, CENTRAL, "Mars/Base", "")))
+    many = (EAST, DETROIT, CENTRAL, "Mars/Base", "")
+    zones = (EAST,) if one_zone else pick(((EAST,), (EAST, CENTRAL), many))
     agencies = [
         Entity(id, (f"{pick(PLACES)} {place}",), zone=pick([zone for zone in zones if zone]))
         for id in ids("", 3)
@@ -92,8 +96,9 @@ def world_of(seed: int, place: int = 0, grace: int = 5) -> World:
         notes=[],
         grace=grace,
     )
-    _settle(world, pick)
-    narrow = pick((True, True, False))
+    settled = pick((True, True, False))
+    _settle(world, settled, pick)
+    narrow = one_zone or (settled and pick((True, True, False)))
     world.appointments += [_session(id, world.entities, narrow, pick) for id in ids("", 6)]
     world.notes += [_session(id, world.people, narrow, pick) for id in ids("note-", 6)]
     _map_notes(world, pick)
@@ -115,10 +120,10 @@ def _worker(place: int, pick: Pick[Any]) -> tuple[str, ...]:
     return pick(("Jo", "JO", "Sam", "Kim")), f"Keller {place}", email
 
 
-def _settle(world: World, pick: Pick[Any]) -> None:
+def _settle(world: World, settled: bool, pick: Pick[Any]) -> None:
     """Let persons map some records, in the order in which they stand, and ignore others."""
     for kind, people in world.people.items():
-        mostly = pick((True, True, kind == "site", False))
+        mostly = settled or kind == "site"
         free = [entity.id for entity in world.entities[kind]]
         for person in people:
             does = pick(("map",) * 16 + ("ignore", "") if mostly else ("map", "ignore", *("",) * 8))
@@ -162,3 +167,34 @@ def _reject(world: World, pick: Pick[Any]) -> None:
             record, other = pick(records).id, pick(others).id
             if world.mappings.get((kind, record)) != other:
                 world.rejected.add((kind, record, other))
+
+
+def halves(world: World, chance: random.Random) -> tuple[World, World]:
+    """Cut a world into what is there at first and what comes later, on both sides."""
+
+    def first(rows: Sequence[Any]) -> list[Any]:
+        return [row for row in rows if chance.random() < 0.6]
+
+    # Nothing of the host stands for itself: agencies first, appointments after their people.
+    entities = {"site": world.entities["site"]} | {
+        kind: first(world.entities[kind]) for kind in ("student", "user")
+    }
+    known = [{one.id for one in entities[kind]} for kind in ("site", "student", "user")]
+    there = World(
+        entities=entities,
+        people={kind: first(people) for kind, people in world.people.items()},
+        appointments=[
+            row
+            for row in first(world.appointments)
+            if all(id in ids for id, ids in zip(row.people, known, strict=True))
+        ],
+        notes=first(world.notes),
+        rejected=world.rejected,
+        grace=world.grace,
+    )
+    there.mappings = {
+        (kind, record): entity
+        for (kind, record), entity in world.mappings.items()
+        if record in there.records(kind) and entity in {None, *there.hosts(kind)}
+    }
+    return there, world.without(there)

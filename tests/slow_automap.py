@@ -65,6 +65,28 @@ class World:
     rejected: set[tuple[str, str, str]] = field(default_factory=set)
     grace: int = 5
 
+    def records(self, kind: str) -> list[str]:
+        return [one.id for one in (self.notes if kind == "note" else self.people[kind])]
+
+    def hosts(self, kind: str) -> list[str]:
+        return [one.id for one in (self.appointments if kind == "note" else self.entities[kind])]
+
+    def without(self, other: World) -> World:
+        """Return what the other world lacks of this one, without what persons did."""
+        return World(
+            entities={
+                kind: [one for one in rows if one not in other.entities[kind]]
+                for kind, rows in self.entities.items()
+            },
+            people={
+                kind: [one for one in rows if one not in other.people[kind]]
+                for kind, rows in self.people.items()
+            },
+            appointments=[one for one in self.appointments if one not in other.appointments],
+            notes=[one for one in self.notes if one not in other.notes],
+            grace=self.grace,
+        )
+
 
 @dataclass(frozen=True)
 class Why:

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import os
+import random
 from datetime import date
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.opened import open_small
 from tests.plain_delivery import Delivery
-from tests.plain_worlds import batches
+from tests.plain_worlds import batches, halves
 from tests.practices import Practice
 from tests.slow_automap import Automap, World
 
@@ -41,6 +43,36 @@ def check_once(practice: Practice, worlds: list[World]) -> None:
         assert (delivery.mappings(), delivery.whys()) == before
 
 
+def check_in_two_steps(practice: Practice, worlds: list[World], chance: random.Random) -> None:
+    grace, delivery = worlds[0].grace, Delivery(practice)
+    cut = [halves(world, chance) for world in worlds]
+    for there, _ in cut:
+        delivery.host(there)
+        delivery.records(there)
+        delivery.persons(there)
+    delivery.automap(grace)
+    for there, _ in cut:
+        delivery.meddle(there, chance)
+    for _, later in cut:
+        delivery.host(later)
+        delivery.records(later)
+    stood, by_persons = delivery.mappings(), delivery.mappings("user", "ignored")
+    rejected = delivery.rejected()
+    delivery.automap(grace, date.min)
+    made = delivery.mappings("auto")
+    assert delivery.mappings("user", "ignored") == by_persons
+    assert not rejected & {(*key, host) for key, host in made.items()}
+    assert stood.items() <= delivery.mappings().items()
+    hosts = [(kind, host) for (kind, _), host in delivery.mappings().items() if host]
+    assert len(hosts) == len(set(hosts))
+    for world in worlds:
+        world.mappings = {
+            key: host for key, host in stood.items() if key[1] in world.records(key[0])
+        }
+        world.rejected = {one for one in rejected if one[1] in world.records(one[0])}
+    assert (delivery.mappings(), delivery.whys()) == answer(worlds)
+
+
 def answer(worlds: list[World]) -> tuple[dict[Any, Any], dict[Any, Any]]:
     """What the slow matcher says of worlds that have nothing in common."""
     told = [Automap(world) for world in worlds]
@@ -58,6 +90,22 @@ def test_automap_is_equal_to_the_slow_matcher_and_a_second_run_changes_nothing(
         def holds(worlds: list[World]) -> None:
             try:
                 check_once(practice, worlds)
+            finally:
+                practice.session.rollback()
+
+        holds()
+
+
+def test_what_comes_in_two_steps_with_a_persons_changes_between_keeps_to_the_rules(
+    database_url: str,
+) -> None:
+    with open_small(database_url) as practice:
+
+        @PROFILE
+        @given(batches(), st.integers(0, 2**40))
+        def holds(worlds: list[World], seed: int) -> None:
+            try:
+                check_in_two_steps(practice, worlds, random.Random(seed))
             finally:
                 practice.session.rollback()
 

@@ -99,7 +99,14 @@
     if (input && !input.dataset.chosen) close(input);
   });
 
+  // On a narrow screen the current tab and filter may lie outside of what is seen.
+  const reveal = (scope) =>
+    scope.querySelectorAll("nav [aria-current], .e-seg [aria-current]").forEach((link) => {
+      link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft - 24;
+    });
+
   const ready = (scope) => {
+    reveal(scope);
     // Without this script the field only shows what is mapped.
     scope.querySelectorAll("[role=combobox][readonly]").forEach((input) => input.removeAttribute("readonly"));
   };
