@@ -27,8 +27,11 @@ def main() -> int:
     add("--workers", type=int, default=2, help="worker processes (%(default)s)")
     options = parser.parse_args()
     folder = options.data.resolve()
-    if trouble := _trouble(folder, options.notes):
-        print(trouble, file=sys.stderr)
+    if options.notes < SMALLEST:
+        print(
+            f"A world has {SMALLEST} session notes at least, as in `make demo NOTES={SMALLEST}`.",
+            file=sys.stderr,
+        )
         return 2
     if options.once:
         return run_once(folder, notes=options.notes, vendor_port=options.vendor_port)
@@ -36,17 +39,6 @@ def main() -> int:
         folder, options.host, options.port, options.notes, options.vendor_port, options.workers
     )
     return serve(choices)
-
-
-def _trouble(folder: Path, notes: int) -> str | None:
-    """Say what is wrong with a choice, before anything is made."""
-    if notes < SMALLEST:
-        return f"A world has {SMALLEST} session notes at least, as in `make demo NOTES={SMALLEST}`."
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return f"{folder} cannot hold the demo's data ({error.strerror}). Name another DATA=..."
-    return None
 
 
 if __name__ == "__main__":

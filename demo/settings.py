@@ -48,7 +48,14 @@ def write_settings_file(folder: Path, **changes: str) -> dict[str, str]:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Hold the data folder; RuntimeError where another demo does."""
-    with (folder / "demo.lock").open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "demo.lock").open("w")
+    except OSError as error:
+        raise RuntimeError(
+            f"{folder} cannot hold the demo's data ({error.strerror}). Name another DATA=..."
+        ) from None
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import time_machine
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import IntegrityError
 
 from ensora_plugin.clock import utcnow
-from ensora_plugin.errors import EnsoraError, VendorBroke
+from ensora_plugin.errors import DatabaseFailed, EnsoraError, VendorBroke
 from ensora_plugin.models import (
     Feed,
     Note,
@@ -83,7 +82,7 @@ def test_a_page_that_cannot_be_written_leaves_its_cursor(practice: Practice) -> 
     )
     practice.session.execute(text(refuse))
     practice.session.commit()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(DatabaseFailed):
         practice.run(ACCOUNT, "pull")
     # Neither the record before it on the same page, nor the page's cursor.
     assert students(practice) == NAMES[:2]

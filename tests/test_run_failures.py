@@ -8,12 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import Select, select, text
-from sqlalchemy.exc import IntegrityError
 
 from demo.host.adapter import DemoHost
 from ensora_plugin.clock import utcnow
 from ensora_plugin.connecting import connect
-from ensora_plugin.errors import EnsoraError, NeedsConnection, TokenRefused
+from ensora_plugin.errors import DatabaseFailed, EnsoraError, NeedsConnection, TokenRefused
 from ensora_plugin.models import Run
 from ensora_plugin.signals import connection_lost, run_ended
 from tests.opened import open_small
@@ -156,7 +155,7 @@ def test_an_error_of_the_database_is_recorded_by_its_class_alone(practice: Pract
     )
     practice.session.execute(text(refuse))
     practice.session.commit()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(DatabaseFailed):
         practice.run()
     run = practice.session.scalars(select(Run)).one()
     assert (run.state, run.error_code) == ("failed", "database")
