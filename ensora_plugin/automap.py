@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from .clock import utcnow
-from .database import AnySelect, AnySession, insert_for
+from .database import AnySelect, AnySession, analyze_grown, insert_for
 from .kinds import SITE, Kind
 from .models import Directory, DirectoryAgency, Mapping, Membership, Record, Rejected
 
@@ -65,10 +65,14 @@ def automap_named(session: AnySession, account_id: int, kind: Kind, run_id: int)
 
     Returns what it did; flushes, never commits.
     """
+    analyze_grown(session, *_READ, kind.model.__table__)
     _insert(session, account_id, kind, run_id)
     result = Mapped(made=mappings_of_run(session, account_id, kind, run_id))
     write_reasons(session, account_id, kind, _reasons(session, account_id, kind), result)
     return result
+
+
+_READ = [table.__table__ for table in (Directory, DirectoryAgency, Mapping, Membership, Rejected)]
 
 
 def mapped_by_run(account_id: int, kind: Kind, run_id: int) -> AnySelect:

@@ -109,6 +109,29 @@ def analyze(session: AnySession, table: Table) -> None:
         session.execute(text(f"ANALYZE {table.name}"))
 
 
+def analyze_grown(session: AnySession, *tables: Table) -> None:
+    """Let PostgreSQL look at tables that doubled since it last did; it may not have found time.
+
+    A first automap follows the first pull at once, and without statistics its joins are cubic.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    grown = session.scalars(_GROWN, {"names": [table.name for table in tables]}).all()
+    for name in grown:
+        # Another run that looks at the table now does it for both.
+        session.execute(text(f"ANALYZE (SKIP_LOCKED) {name}"))
+
+
+_GROWN = text(
+    "SELECT c.oid::regclass::text FROM pg_class c "
+    "WHERE c.oid = ANY (CAST(CAST(:names AS text[]) AS regclass[])) AND pg_relation_size(c.oid) > 0 "
+    # The size outlives a transaction that was rolled back, the statistics do not.
+    "AND (pg_relation_size(c.oid) > 2 * c.relpages * current_setting('block_size')::int OR NOT "
+    "EXISTS (SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
+    "(c.relnamespace::regnamespace::text, c.relname)))"
+)
+
+
 def insert_for(session: AnySession, table: Table) -> Any:
     """Return the dialect's own INSERT for `table`, the one that knows ON CONFLICT."""
     return _INSERTS[session.get_bind().dialect.name](table)

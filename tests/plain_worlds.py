@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
-from hypothesis import strategies as st
-
 from tests.slow_automap import Entity, Person, Session, World
 
 T = TypeVar("T")
@@ -36,11 +34,6 @@ YES_MOSTLY = (True, True, True, False)
 
 #: So many worlds stand in one account at a time; they have nothing in common but the grace.
 TOGETHER = 50
-
-
-def batches() -> st.SearchStrategy[list[World]]:
-    """Worlds by a seed: drawn one by one, their parts would be alike in most of them."""
-    return st.integers(0, 2**40).map(batch_of)
 
 
 def batch_of(seed: int) -> list[World]:
