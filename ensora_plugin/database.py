@@ -124,7 +124,8 @@ def analyze_grown(session: AnySession, *tables: Table) -> None:
 
 _GROWN = text(
     "SELECT c.oid::regclass::text FROM pg_class c "
-    "WHERE c.oid = ANY (CAST(CAST(:names AS text[]) AS regclass[])) AND pg_relation_size(c.oid) > 0 "
+    "WHERE c.oid = ANY (CAST(CAST(:names AS text[]) AS regclass[])) "
+    "AND pg_relation_size(c.oid) > 0 "
     # The size outlives a transaction that was rolled back, the statistics do not.
     "AND (pg_relation_size(c.oid) > 2 * c.relpages * current_setting('block_size')::int OR NOT "
     "EXISTS (SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
