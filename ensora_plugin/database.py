@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    Date,
     Dialect,
     Engine,
     Select,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     Uuid,
     cast,
     event,
+    literal,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -312,6 +315,31 @@ def _minute_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
 def _minute(element: Any, compiler: Any, **kw: Any) -> str:
     inner = compiler.process(element.clauses, **kw)
     return f"CAST(EXTRACT(HOUR FROM {inner}) * 60 + EXTRACT(MINUTE FROM {inner}) AS INTEGER)"
+
+
+class _DaysLater(FunctionElement[date]):
+    """A date, so many days later."""
+
+    type = Date()
+    inherit_cache = True
+    name = "ensora_days_later"
+
+
+@compiles(_DaysLater, "sqlite")
+def _days_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    day, days = (compiler.process(part, **kw) for part in element.clauses)
+    return f"date({day}, {days} || ' days')"
+
+
+@compiles(_DaysLater)
+def _days(element: Any, compiler: Any, **kw: Any) -> str:
+    day, days = (compiler.process(part, **kw) for part in element.clauses)
+    return f"({day} + CAST({days} AS INTEGER))"
+
+
+def days_later(column: ColumnElement[Any], days: int) -> ColumnElement[Any]:
+    """Return the SQL for a date of ours, so many days later; negative for earlier."""
+    return _DaysLater(column, literal(days)) if days else column
 
 
 def minute_of_day(column: ColumnElement[Any]) -> ColumnElement[int]:

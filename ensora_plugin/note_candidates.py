@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from .database import AnySelect, as_text, minute_of_day, pinned_join
+from .database import AnySelect, as_text, days_later, minute_of_day, pinned_join
 from .kinds import NOTE
 from .matching import Span, changes_that_day, minutes_apart, on_its_day, zone
 from .models import Mapping, Rejected
@@ -84,7 +84,10 @@ def mark_apart(tried: Tried) -> bool:
         odd.append(t.zone.in_(unknown))
     near = a.date.between(first, last)
     if len(spans) > 1 or _other_zone(tried, spans[0][0], near):
-        odd.append(exists().where(_same_people(tried), near, a.time_zone != t.zone))
+        odd += [
+            exists().where(_same_people(tried), day, a.time_zone != t.zone)
+            for day in _days_beside(tried)
+        ]
     if not odd:
         return False
     clients = tried.session.scalars(select(t.client).distinct().where(or_(*odd))).all()
@@ -93,6 +96,15 @@ def mark_apart(tried: Tried) -> bool:
             update(tried.table).where(t.client.in_(clients[at : at + 500])).values(apart=True)
         )
     return bool(clients)
+
+
+def _days_beside(tried: Tried) -> list[ColumnElement[bool]]:
+    """The conditions that an appointment is on a note's day, the day before, the day after.
+
+    One by one they are equalities, for which a host has an index: it comes in by the day.
+    """
+    t, a = tried.table.c, tried.appointment.c
+    return [a.date == days_later(t.date, days) for days in (0, -1, 1)]
 
 
 def _other_zone(tried: Tried, name: str, near: ColumnElement[bool]) -> bool:
@@ -180,22 +192,21 @@ def pairs_apart(tried: Tried, grace: int) -> list[Pair]:
 
     Of the days beside it only those within the grace count.
     """
-    t, a = tried.table.c, tried.appointment.c
-    days = tried.session.execute(
-        select(func.min(t.date), func.max(t.date)).where(t.apart, t.date.is_not(None))
-    ).one()
-    if days[0] is None:
+    apart = tried.table.c.apart
+    if tried.session.scalar(select(apart).where(apart).limit(1)) is None:
         return []
-    near = a.date.between(days[0] - timedelta(days=1), days[1] + timedelta(days=1))
+    rows = [
+        row
+        for day in _days_beside(tried)
+        for row in tried.session.execute(_candidates(tried).where(apart, day))
+    ]
     found = []
-    for row in tried.session.execute(_candidates(tried).where(t.apart, near)):
-        if abs((row.date - row.note_date).days) > 1:
-            continue
+    for row in rows:
         note = Span(row.note_date, row.note_start, row.note_end, row.note_zone)
         appointment = Span(row.date, row.at, row.until, row.zone)
-        apart = minutes_apart(note, appointment)
-        if apart and (max(apart) <= grace or on_its_day(note, appointment)):
-            found.append(_pair(row, *apart))
+        minutes = minutes_apart(note, appointment)
+        if minutes and (max(minutes) <= grace or on_its_day(note, appointment)):
+            found.append(_pair(row, *minutes))
     return found
 
 

@@ -8,10 +8,11 @@ from collections import defaultdict
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from .automap import Mapped, Why
 from .database import AnySession, pinned_join
+from .kinds import NOTE
 from .matching import Span, changes_that_day, minutes_apart, zone
 from .models import Mapping, Note
 from .note_candidates import Pair, pairs_apart, pairs_that_day
@@ -69,12 +70,12 @@ _WRITE = (
 def _clear_mapped(tried: Tried) -> None:
     """Forget the reasons of notes that map now."""
     t = tried.table.c
-    mapped = select(t.note_id).join(
-        Mapping,
-        (Mapping.account_id == tried.account_id)
-        & (Mapping.kind == "note")
-        & (Mapping.vendor_id == t.vendor_id),
+    own = and_(
+        Mapping.account_id == tried.account_id,
+        Mapping.kind == NOTE.name,
+        Mapping.vendor_id == t.vendor_id,
     )
+    mapped = select(t.note_id).select_from(pinned_join(tried.table, Mapping.__table__, own))
     tried.session.execute(
         update(Note)
         .where(Note.account_id == tried.account_id, Note.why.is_not(None), Note.id.in_(mapped))
