@@ -179,12 +179,10 @@ def edges(tried: Tried, grace: int) -> Iterator[Table]:
         )
     )
     table.create(tried.session.connection())
-    try:
-        tried.session.execute(insert(table).from_select(list(table.c.keys()), found))
-        yield table
-    finally:
-        if tried.session.is_active:
-            table.drop(tried.session.connection())
+    tried.session.execute(insert(table).from_select(list(table.c.keys()), found))
+    yield table
+    # A failed transaction takes it along by itself.
+    table.drop(tried.session.connection())
 
 
 def pairs_apart(tried: Tried, grace: int) -> list[Pair]:

@@ -56,21 +56,23 @@ class Tried:
 
 
 def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> None:
-    """Let the next pass try the notes under a condition again; flushes, never commits.
-
-    The account's row is locked against a pass that is under way, which would miss them else.
-    """
-    generation = session.execute(
-        select(Connection.generation)
-        .where(Connection.id == account_id)
-        .with_for_update(key_share=True)
-    ).scalar_one()
+    """Let the next pass try the notes under a condition again; flushes, never commits."""
+    generation = _held_generation(session, account_id)
     session.execute(
         update(Note)
         .where(Note.account_id == account_id, Note.touched != generation, which)
         .values(touched=generation)
         .execution_options(synchronize_session=False)
     )
+
+
+def _held_generation(session: AnySession, account_id: int) -> int:
+    """Return the account's generation, its row locked against a pass under way."""
+    return session.execute(
+        select(Connection.generation)
+        .where(Connection.id == account_id)
+        .with_for_update(key_share=True)
+    ).scalar_one()
 
 
 @contextmanager
@@ -82,15 +84,13 @@ def tried_notes(
     `since`: unmapped notes from this day on are tried again although nobody touched them; None for
     none.
     """
-    generation = session.execute(
-        select(Connection.generation)
-        .where(Connection.id == account_id)
-        .with_for_update(key_share=True)
-    ).scalar_one()
+    generation = _held_generation(session, account_id)
     tried = Tried(session, account_id, appointment, _table(appointment, "ensora_tried"))
     with _temporary(tried):
         if _any_untouched(session, account_id, generation):
             _insert(tried, Note.id.in_(_some(account_id, generation, since)))
+            # Else it takes the few for many, and reads all notes for their siblings.
+            analyze(session, tried.table)
             _insert(tried, Note.id.in_(_siblings(tried)))
         else:
             _insert(tried, Note.touched == generation)
@@ -126,11 +126,8 @@ def left_over(tried: Tried) -> Iterator[Tried]:
 def _temporary(tried: Tried) -> Iterator[None]:
     """Create the table, and drop it afterwards; a failed transaction takes it along by itself."""
     tried.table.create(tried.session.connection())
-    try:
-        yield
-    finally:
-        if tried.session.is_active:
-            tried.table.drop(tried.session.connection())
+    yield
+    tried.table.drop(tried.session.connection())
 
 
 def notes_of(kind: Kind, vendor_ids: Any) -> ColumnElement[bool]:
@@ -271,4 +268,7 @@ def _siblings(tried: Tried) -> AnySelect:
             )
         )
         .where(other.id.not_in(select(t.c.note_id)))
+        # Keeps the SELECT in one piece: PostgreSQL orders eight joins at most, and the statement
+        # around it has its own.
+        .distinct()
     )
