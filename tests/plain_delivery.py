@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -23,14 +23,20 @@ from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
 from ensora_plugin.mapping import current, map_record, unmap_record
 from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected
 from ensora_plugin.trying import notes_of, touch
-from ensora_plugin.vendor import SiteIn, StudentIn, UserIn
 from ensora_plugin.withdrawing import Desk
+from tests.plain_rows import (
+    appointment_row,
+    client_row,
+    note_row,
+    site_row,
+    staff_row,
+    stamp,
+    student_row,
+    user_row,
+)
 from tests.practices import Practice
-from tests.slow_automap import Entity, Person, Session, Why, World
+from tests.slow_world import Why, World
 from tests.small import ACCOUNT
-
-_THEN = datetime(2026, 11, 20, tzinfo=UTC)
-_NAIVE = _THEN.replace(tzinfo=None)
 
 
 @dataclass
@@ -53,8 +59,8 @@ class Delivery:
             host.Agency,
             [{"id": int(one.id), "name": one.facts[0], "time_zone": one.zone} for one in agencies],
         )
-        self._rows(host.Client, [_client(one) for one in clients])
-        self._rows(host.Staff, [_staff(one) for one in staff])
+        self._rows(host.Client, [client_row(one) for one in clients])
+        self._rows(host.Staff, [staff_row(one) for one in staff])
         self._insert(
             host.StaffAgency,
             [
@@ -63,15 +69,15 @@ class Delivery:
                 for agency in one.agencies
             ],
         )
-        self._rows(host.Appointment, [_appointment(one) for one in world.appointments])
+        self._rows(host.Appointment, [appointment_row(one) for one in world.appointments])
 
     # The vendor's side, and what persons did.
 
     def records(self, world: World) -> None:
         """Insert sites, students, users and notes as a pull does."""
-        for kind, make in ((SITE, _site), (STUDENT, _student), (USER, _user)):
+        for kind, make in ((SITE, site_row), (STUDENT, student_row), (USER, user_row)):
             people = world.people[kind.name]
-            self._keyed(kind.model, [kind.row(make(one)) | _stamp(one.id) for one in people])
+            self._keyed(kind.model, [kind.row(make(one)) | stamp(one.id) for one in people])
             if kind.by_site:
                 members = [
                     {"kind": kind.name, "vendor_id": one.id, "site_id": site}
@@ -80,7 +86,7 @@ class Delivery:
                 ]
                 self._keyed(Membership, members)
         now = {"touched": self.generation()}
-        self._keyed(Note, [_note(one) | _stamp(one.id) | now for one in world.notes])
+        self._keyed(Note, [note_row(one) | stamp(one.id) | now for one in world.notes])
 
     def persons(self, world: World) -> None:
         """Insert what persons mapped, ignored and rejected."""
@@ -190,77 +196,3 @@ class Delivery:
     def _insert(self, model: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
             self.session.execute(insert(model), rows)
-
-
-def _client(one: Entity) -> dict[str, Any]:
-    first, last, born = one.facts
-    return {
-        "id": int(one.id),
-        "agency_id": int(min(one.agencies)),
-        "first_name": first,
-        "last_name": last,
-        "date_of_birth": date.fromisoformat(born),
-        "active": one.active,
-        "updated_at": _NAIVE,
-    }
-
-
-def _staff(one: Entity) -> dict[str, Any]:
-    first, last, email = one.facts
-    names = {"first_name": first, "last_name": last, "email": email}
-    return {"id": int(one.id), **names, "active": one.active, "updated_at": _NAIVE}
-
-
-def _appointment(one: Session) -> dict[str, Any]:
-    agency, client, staff = map(int, one.people)
-    return {
-        "id": int(one.id),
-        "agency_id": agency,
-        "client_id": client,
-        "staff_id": staff,
-        "date": one.day,
-        "start": _time(one.start, 59),
-        "end": _time(one.end),
-        "status": "scheduled" if one.counts else "cancelled",
-        "updated_at": _NAIVE,
-    }
-
-
-def _time(minute: int, second: int = 0) -> time:
-    return time(minute // 60, minute % 60, second)
-
-
-def _site(one: Person) -> SiteIn:
-    return SiteIn(one.id, one.facts[0], one.active, _THEN)
-
-
-def _student(one: Person) -> StudentIn:
-    return StudentIn(one.id, min(one.sites), *one.facts, one.zone, one.active, _THEN)
-
-
-def _user(one: Person) -> UserIn:
-    kind = "Parent" if one.parent else "Employee"
-    return UserIn(one.id, kind, sorted(one.sites), *one.facts, one.active, _THEN)
-
-
-def _note(one: Session) -> dict[str, Any]:
-    site, student, user = one.people
-    read = one.day is not None
-    return {
-        "version": 1,
-        "status": "published" if one.counts else "unpublished",
-        "site_id": site,
-        "student_id": student,
-        "user_id": user,
-        "template": "SOAP",
-        "date": one.day,
-        "start": one.start if read else None,
-        "end": one.end if read else None,
-        "sort_key": "",
-        "therapist_signed": False,
-        "guardian_signed": False,
-    }
-
-
-def _stamp(vendor_id: str) -> dict[str, Any]:
-    return {"vendor_id": vendor_id, "modified_at": _NAIVE, "checksum": b""}

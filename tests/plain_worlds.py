@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
-from tests.slow_automap import Entity, Person, Session, World
+from tests.slow_world import Entity, Person, Session, World
 
 T = TypeVar("T")
 Pick = Callable[[Sequence[T]], T]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 if TYPE_CHECKING:
-    from tests.slow_automap import Session
+    from tests.slow_world import Session
 
 ZONES = available_timezones()
 

@@ -19,7 +19,8 @@ from tests.opened import open_small
 from tests.plain_delivery import Delivery
 from tests.plain_worlds import batch_of, halves
 from tests.practices import Practice
-from tests.slow_automap import Automap, World
+from tests.slow_automap import Automap
+from tests.slow_world import World
 
 #: Random worlds take longer than a test of one rule.
 pytestmark = pytest.mark.timeout(600)

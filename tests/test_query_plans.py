@@ -1,0 +1,117 @@
+"""A pass of automap over few touched notes among many comes in by the indices that are there for
+it, on both databases and with both hosts.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, text, update
+
+from demo.host.models import Appointment
+from ensora_plugin.models import Connection, Mapping, Note, Student
+from tests.other_models import Visit
+from tests.plans import Plans, Step, plans
+from tests.practices import Practice
+from tests.small import ACCOUNT
+
+#: So much stands there already, all of it mapped.
+STUDENTS, NOTES = 2_000, 20_000
+#: What a step is found by; the account and the kind alone are no more than a whole table.
+NARROW = ("vendor_id", "host_id", "rowid", "id =", "touched", "why IS NOT NULL", "date")
+NARROWER = ("run_id", "match_key", "student_id", "on_day", "client_id", "kid_key")
+
+
+@pytest.fixture
+def full(practice: Practice) -> Practice:
+    """A practice of years, of which PostgreSQL knows how much there is; SQLite does not ask."""
+    practice.run(ACCOUNT, "pull", "automap")
+    if practice.state.engine.dialect.name == "postgresql":
+        fill(practice)
+    return practice
+
+
+def fill(practice: Practice) -> None:
+    session, key = practice.session, {"account_id": practice.account_id(ACCOUNT)}
+    students = [f"old-student-{n}" for n in range(STUDENTS)]
+    copies(session, Student, STUDENTS, lambda n: {"vendor_id": students[n], "why": None})
+    copies(session, Note, NOTES, lambda n: _old_note(n, students))
+    stand = {"state": "auto", "at": session.scalar(select(Mapping.at).limit(1)), **key}
+    pairs = [("student", one) for one in students] + [("note", f"old-{n}") for n in range(NOTES)]
+    other = session.scalar(text("SELECT to_regclass('visits')"))
+    rows = [
+        {"kind": kind, "vendor_id": one, "host_id": str(uuid.uuid4() if other else 100_000 + n)}
+        | stand
+        for n, (kind, one) in enumerate(pairs)
+    ]
+    session.execute(insert(Mapping), rows)
+    if other:
+        copies(session, Visit, NOTES, lambda n: {"key": uuid.uuid4(), "on_day": _day(n)})
+    else:
+        copies(session, Appointment, NOTES, lambda n: {"id": 100_000 + n, "date": _day(n)})
+    session.execute(text("ANALYZE"))
+    session.commit()
+
+
+def copies(session: Any, model: Any, count: int, changes: Any) -> None:
+    """Insert copies of one row, each with changes of its own."""
+    table = model.__table__
+    row = dict(session.execute(select(table).limit(1)).mappings().one())
+    if table.name.startswith("ensora_"):
+        row.pop("id")
+    session.execute(insert(table), [row | changes(n) for n in range(count)])
+
+
+def _day(n: int) -> date:
+    # A day each: among so few rows an index is worth its while only where it tells them apart.
+    return date(1970, 1, 1) + timedelta(days=n)
+
+
+def _old_note(n: int, students: list[str]) -> dict[str, Any]:
+    student = random.Random(n).choice(students)
+    # Older than what was pulled, which stands at the end of the table then.
+    told = {"id": n - NOTES, "vendor_id": f"old-{n}", "student_id": student, "date": _day(n)}
+    return told | {"touched": 0, "why": None}
+
+
+def plans_of_few(practice: Practice) -> Plans:
+    """The plans of a pass over three touched notes."""
+    session = practice.session
+    few = select(Note.vendor_id).where(Note.why.is_(None), Note.status == "published")
+    notes = session.scalars(few.order_by(Note.vendor_id.desc()).limit(3)).all()
+    generation = select(Connection.generation).where(Connection.account == ACCOUNT)
+    session.execute(
+        update(Note).where(Note.vendor_id.in_(notes)).values(touched=generation.scalar_subquery())
+    )
+    session.commit()
+    with plans(practice.state.engine) as found:
+        practice.run(ACCOUNT, "automap")
+    return found
+
+
+def narrow(step: Step) -> bool:
+    return any(word in step.by for word in (*NARROW, *NARROWER))
+
+
+def test_a_pass_over_few_notes_reads_no_table_whole(full: Practice) -> None:
+    found = plans_of_few(full)
+    of_notes = [step for step in found.steps if "ensora_tried" in step.statement]
+    for table in ("ensora_note", "ensora_mapping", "ensora_student", ("appointment", "visits")):
+        tables = (table,) if isinstance(table, str) else table
+        steps = [step for step in of_notes if step.table in tables]
+        assert steps, table
+        assert [step for step in steps if not narrow(step)] == []
+    # One row of any kind may be looked for from the beginning.
+    notes = [step for step in found.read("ensora_note") if "LIMIT" not in step.statement]
+    assert [step for step in notes if not narrow(step)] == []
+
+
+def test_a_step_that_reads_a_table_whole_is_seen(full: Practice) -> None:
+    with plans(full.state.engine) as found:
+        full.session.execute(select(Note.id).where(Note.template == "none")).all()
+        full.session.rollback()
+    assert [(step.table, narrow(step)) for step in found.steps] == [("ensora_note", False)]
