@@ -320,9 +320,11 @@ def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
     context = _progress_context()
     response = fragment("progress.html", **context)
-    # Counts move while a run goes on; rows come anew with each step and at the end.
+    # Counts move while a run goes on; rows come anew with each step and at the end. A short run
+    # may have ended before it was seen at any step.
     events: dict[str, Any] = {"changed": {}}
-    if request.args.get("was") != str(context["panel"].step):
+    panel = context["panel"]
+    if not panel.live or request.args.get("was") != str(panel.step):
         events["rows"] = {}
     return tell(response, **events) if "was" in request.args else response
 
