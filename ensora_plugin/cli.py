@@ -26,7 +26,8 @@ from .errors import EnsoraError, NeedsConnection, WrongAdapter
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
 from .overview import overview
-from .sync import claim, create_run, perform
+from .runs import claim, create_run
+from .sync import perform
 
 if TYPE_CHECKING:
     from .plugin import State
@@ -221,6 +222,7 @@ def _status(session: Any, connection: Connection) -> dict[str, Any]:
         "organization": connection.organization_name,
         "due_at": connection.due_at,
         "failures": connection.failures,
+        "failing_since": connection.failing_since,
         "error": connection.error_text,
         "kinds": [asdict(kind) for kind in overview(session, connection.id)],
     }

@@ -48,7 +48,10 @@ def status_lines(report: dict[str, Any]) -> list[str]:
         head += f" to {report['organization']}"
     lines = [head]
     if report["error"]:
-        lines.append(f"  failed, {report['failures']} in a row: {report['error']}")
+        since = report["failing_since"]
+        head = f"failed, {report['failures']} in a row"
+        head += f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+        lines.append(f"  {head}: {report['error']}")
     lines += [f"  {line}" for line in overview_table([KindOverview(**k) for k in report["kinds"]])]
     return lines
 

@@ -20,6 +20,7 @@ EnsoraError                       has a stable `code` and words for people
 │   ├── NotAnAdmin                the handshake: the vendor's user is no Admin
 │   ├── OrganizationTaken         the organization is connected to another account
 │   └── NotAllowed                a rule of the mappings forbids it
+├── EndedByPerson                 a person stopped the run; what it committed stays
 └── Fenced                        this worker lost its run to another one; it stops without a word
 """
 
@@ -157,6 +158,12 @@ class NotAllowed(Refused):
     """Raised where a rule of the mappings forbids what was asked."""
 
     code = "not_allowed"
+
+
+class EndedByPerson(EnsoraError):
+    """Raised in the worker of a run that a person stopped; the next run goes on where it stood."""
+
+    code = "stopped"
 
 
 class Fenced(EnsoraError):

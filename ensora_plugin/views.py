@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import ServiceUnavailable
 from wtforms.validators import ValidationError
 
-from . import schedule
+from . import runs, schedule
 from .access import Scope, open_sites
 from .choices import may_choose, options
 from .connecting import connect, find_connection
@@ -313,6 +313,16 @@ def sync_now() -> Any:
         abort(403)
     _request_run()
     return fragment("progress.html", **_progress_context())
+
+
+@bp.post("/stop")
+def stop_run() -> Any:
+    """Stop the pull that goes on; what it stored stays, and the next one goes on there."""
+    if not _may_sync():
+        abort(403)
+    scope, state = _scope(), _state()
+    runs.ask_to_stop(state.session, scope.account_id, scope.actor.name)
+    return tell(fragment("progress.html", **_progress_context()), changed={}, rows={})
 
 
 @bp.get("/progress")

@@ -35,7 +35,7 @@ LAYERS = (
     "access connecting directory history pull reading automap automap_notes note_candidates "
     "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
     "rows cli_text",
-    "sync schedule heartbeat",
+    "runs sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",

@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer(), server_default="1", nullable=False),
         sa.Column("due_at", sa.DateTime(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(), nullable=True),
         sa.Column("error_code", sa.String(length=40), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ensora_connection")),
@@ -383,6 +384,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(length=8), nullable=True),
         sa.Column("owner", sa.String(length=80), nullable=True),
         sa.Column("lease_until", sa.DateTime(), nullable=True),
+        sa.Column("stop_by", sa.String(length=80), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.DateTime(), nullable=False),
@@ -391,7 +393,8 @@ def upgrade() -> None:
         sa.Column("error_code", sa.String(length=40), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('due', 'running', 'done', 'failed')", name=op.f("ck_ensora_run_state")
+            "state IN ('due', 'running', 'done', 'failed', 'stopped')",
+            name=op.f("ck_ensora_run_state"),
         ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_run_account_id")
