@@ -13,6 +13,7 @@ EnsoraError                       has a stable `code` and words for people
 │   ├── Sealed                    a sealed value does not open (key missing, row moved)
 │   ├── CursorGone                the vendor no longer knows a cursor; that feed starts over
 │   ├── VendorBroke               the vendor's answer breaks the contract as a whole
+│   ├── Held                      a pull took unusually much away; a person has to agree first
 │   └── NeedsConnection           the account has no valid connection to the vendor
 │       └── TokenRefused          the vendor answered 401 or 403 to our token
 ├── Refused                       what a person asked for is not allowed; says why
@@ -114,6 +115,12 @@ class VendorBroke(Fatal):
     """
 
     code = "vendor_broke_contract"
+
+
+class Held(Fatal):
+    """Raised where automap and rendering of an account wait for a person's agreement."""
+
+    code = "held"
 
 
 class NeedsConnection(Fatal):

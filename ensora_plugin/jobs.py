@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from .errors import EndedByPerson, EnsoraError, Fenced
+from .errors import EndedByPerson, EnsoraError, Fenced, Held
 from .heartbeat import beating
 from .log import log
 from .processes import stopping
@@ -85,8 +85,8 @@ def _work(state: State, run_id: int) -> None:
         outcome = "run_done"
     except Fenced:
         outcome = "run_taken_over"
-    except EndedByPerson:
-        outcome = "run_stopped"
+    except (EndedByPerson, Held) as error:
+        outcome = f"run_{error.code}"
     except Stopped:
         outcome = "run_released"
         ring(open_queue(state.settings.redis_url), run_id, claimed.fence)

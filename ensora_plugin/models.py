@@ -91,6 +91,8 @@ class Connection(Base):
     failing_since: Mapped[datetime | None]
     error_code: Mapped[str | None] = mapped_column(String(40))
     error_text: Mapped[str | None] = mapped_column(Text)
+    #: Since when automap and rendering wait for a person, since a pull took unusually much away.
+    held_at: Mapped[datetime | None]
 
 
 class Feed(Base):
@@ -104,6 +106,8 @@ class Feed(Base):
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
     cursor: Mapped[str | None] = mapped_column(String(512))
     moved_at: Mapped[datetime]
+    #: Records that left use since automap last went on, less those that came back.
+    gone: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Record(Base):
@@ -399,7 +403,9 @@ class Run(Base):
             postgresql_where=text("state IN ('due', 'running')"),
         ),
         Index(None, "account_id", "id"),
-        CheckConstraint("state IN ('due', 'running', 'done', 'failed', 'stopped')", "state"),
+        CheckConstraint(
+            "state IN ('due', 'running', 'done', 'failed', 'stopped', 'held')", "state"
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

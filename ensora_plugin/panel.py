@@ -17,7 +17,7 @@ from .models import Connection, Run, RunCount
 class Panel:
     """The state of an account's connection and of its live run, if there is one."""
 
-    #: "live", "connected", "stopped", "failed" or "lost".
+    #: "live", "connected", "held", "stopped", "failed" or "lost".
     state: str
     text: str
     #: What the live run has fetched so far, by kind, and which of its steps it is at.
@@ -68,6 +68,8 @@ def progress(session: AnySession, connection: Connection) -> Panel:
             due_at=connection.due_at,
             error=connection.error_text or "",
         )
+    if connection.held_at is not None:
+        return Panel("held", "Waiting for your agreement", due_at=connection.due_at)
     if run is not None and run.state == "stopped":
         return Panel("stopped", run.error_text or "", due_at=connection.due_at)
     return Panel("connected", "Connected", due_at=connection.due_at)

@@ -219,7 +219,7 @@ def add_counts(session: Session, claimed: Claim, kind: Kind, counts: dict[str, i
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ends: "done", "failed" or "stopped", and why."""
+    """How a run ends: "done", "failed", "stopped" or "held", and why."""
 
     state: str
     code: str | None
@@ -268,11 +268,12 @@ def _write_end(session: Session, which: ColumnElement[bool], ending: Ending) -> 
 
 
 def _schedule_next(connection: Connection, ending: Ending, now: datetime) -> None:
+    failed = ending.state == "failed"
     if ending.state != "stopped":
-        failed = ending.state == "failed"
         connection.failures = connection.failures + 1 if failed else 0
         connection.failing_since = (connection.failing_since or now) if failed else None
-        connection.error_code, connection.error_text = ending.code, ending.text
+        why = (ending.code, ending.text) if failed else (None, None)
+        connection.error_code, connection.error_text = why
     if ending.lost:
         connection.state, connection.due_at = "lost", None
     elif connection.state == "connected":

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import directory
+from . import directory, guard
 from .automap import automap_named, mapped_by_run
 from .automap_notes import automap_notes
 from .clock import utcnow
@@ -23,6 +23,7 @@ from .errors import (
     EndedByPerson,
     EnsoraError,
     Fenced,
+    Held,
     NeedsConnection,
     TokenRefused,
     VendorBusy,
@@ -36,7 +37,7 @@ from .pull import Place, stored_cursor, write_page
 from .reading import read_feed
 from .rendering import Work, render_due
 from .runs import Claim, Ending, add_counts, end_run, hold, release
-from .signals import connection_lost, notify, pulls_failing, run_ended
+from .signals import connection_lost, notify, pull_held, pulls_failing, run_ended
 from .trying import notes_of, touch
 from .vendor import DataCollection
 
@@ -74,8 +75,8 @@ def perform(services: Services, claimed: Claim) -> None:
     """Do the steps of a claimed run and end it, one way or the other.
 
     Raises what made the run fail, after it was written down; `EndedByPerson` where a person stopped
-    the run; `Fenced` where it was taken over; `Stopped` where the worker was asked to stop: then
-    the run is anybody's again.
+    the run, `Held` where one has to agree before it goes on; `Fenced` where it was taken over;
+    `Stopped` where the worker was asked to stop: then the run is anybody's again.
     """
     session = services.session
     try:
@@ -88,11 +89,9 @@ def perform(services: Services, claimed: Claim) -> None:
     except Fenced:
         session.rollback()
         raise
-    except EndedByPerson as error:
+    except (EndedByPerson, Held) as error:
         session.rollback()
-        ending = Ending("stopped", error.code, str(error), _interval(services, claimed))
-        end_run(session, claimed, ending)
-        notify(run_ended, claimed.account, run_id=claimed.run_id, state="stopped", code=error.code)
+        _end(services, claimed, "held" if isinstance(error, Held) else "stopped", error)
         raise
     except EnsoraError as error:
         session.rollback()
@@ -108,9 +107,7 @@ def perform(services: Services, claimed: Claim) -> None:
         text = f"An error that nobody foresaw ({type(error).__name__}); the log has more."
         _fail(services, claimed, "unexpected", text)
         raise
-    interval = _interval(services, claimed)
-    end_run(session, claimed, Ending("done", None, None, interval))
-    notify(run_ended, claimed.account, run_id=claimed.run_id, state="done", code=None)
+    _end(services, claimed, "done")
 
 
 def _hold(services: Services, claimed: Claim, step: str | None = None) -> None:
@@ -166,6 +163,7 @@ def _automap(services: Services, claimed: Claim) -> None:
     session = services.session
     begin_write(session)
     _hold(services, claimed, "automap")
+    _guard(services, claimed)
     directory.refresh(session, claimed.account_id, claimed.account, services.host)
     session.commit()
     for kind in KINDS:
@@ -188,6 +186,8 @@ def _automap(services: Services, claimed: Claim) -> None:
             if result.made:
                 made = mapped_by_run(claimed.account_id, kind, claimed.run_id)
                 touch(session, claimed.account_id, notes_of(kind, made))
+        if kind is NOTE:
+            guard.let_go(session, claimed.account_id)
         add_counts(session, claimed, kind, {"mapped": result.made, "ambiguous": result.ambiguous})
         if result.made:
             write_history(
@@ -201,7 +201,19 @@ def _automap(services: Services, claimed: Claim) -> None:
         session.commit()
 
 
+def _guard(services: Services, claimed: Claim) -> None:
+    """Raise `Held` where this pull, or one before it, took unusually much away; commits that."""
+    session = services.session
+    newly = guard.check(session, claimed.account_id, services.settings)
+    if newly:
+        session.commit()
+        notify(pull_held, claimed.account, run_id=claimed.run_id)
+    guard.require_free(session, claimed.account_id)
+
+
 def _render(services: Services, claimed: Claim) -> None:
+    guard.require_free(services.session, claimed.account_id)
+
     def still_ours() -> None:
         _stop_if_asked(services)
         _hold(services, claimed, "render")
@@ -246,6 +258,13 @@ def _interval(services: Services, claimed: Claim) -> int:
         select(Connection.interval_minutes).where(Connection.id == claimed.account_id)
     )
     return services.settings.interval_minutes if own is None else own
+
+
+def _end(services: Services, claimed: Claim, state: str, why: EnsoraError | None = None) -> None:
+    """End a run that did not fail."""
+    code, text = (why.code, str(why)) if why else (None, None)
+    end_run(services.session, claimed, Ending(state, code, text, _interval(services, claimed)))
+    notify(run_ended, claimed.account, run_id=claimed.run_id, state=state, code=code)
 
 
 def _fail(

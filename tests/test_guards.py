@@ -33,8 +33,8 @@ LAYERS = (
     "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
-    "rows cli_text",
+    "note_reasons trying mapping rendering withdrawing guard choices listing overview panel "
+    "reports rows cli_text",
     "runs sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",

@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("failing_since", sa.DateTime(), nullable=True),
         sa.Column("error_code", sa.String(length=40), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),
+        sa.Column("held_at", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ensora_connection")),
         sa.UniqueConstraint("account", name=op.f("uq_ensora_connection_account")),
         sa.UniqueConstraint("organization_id", name=op.f("uq_ensora_connection_organization_id")),
@@ -146,6 +147,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("cursor", sa.String(length=512), nullable=True),
         sa.Column("moved_at", sa.DateTime(), nullable=False),
+        sa.Column("gone", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_feed_account_id")
         ),
@@ -393,7 +395,7 @@ def upgrade() -> None:
         sa.Column("error_code", sa.String(length=40), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('due', 'running', 'done', 'failed', 'stopped')",
+            "state IN ('due', 'running', 'done', 'failed', 'stopped', 'held')",
             name=op.f("ck_ensora_run_state"),
         ),
         sa.ForeignKeyConstraint(
