@@ -11,13 +11,14 @@ from sqlalchemy import ColumnElement, and_, case, exists, false, func, or_, sele
 from sqlalchemy.orm import aliased
 
 from .access import Scope
+from .columns import in_agencies
 from .database import AnySession, as_host_id, as_text
+from .entities import find_entity, host_entity
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, Kind
-from .listing import in_agencies, starts_with
-from .mapping import find_entity, host_entity
 from .models import Directory, DirectoryAgency, Mapping, Note, Record
-from .rows import day_text, time_text
+from .row_words import day_text, time_text
+from .searching import starts_with
 from .text import text_key
 from .vendor import checked_date
 
