@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
 from sqlalchemy.orm import aliased
 
 from .access import Scope
 from .database import AnySession, as_host_id
 from .depending import dependents_of
-from .entities import host_entity
+from .entities import host_entity, in_agencies, of_agencies
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import (
     Directory,
-    DirectoryAgency,
     Mapping,
     Membership,
     Note,
@@ -38,7 +37,7 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
     """SELECT what the rows of a kind show, without the choice of rows."""
     model = kind.model
     entity = host_entity(host, scope.account, kind)
-    statement = (
+    statement: Select[Any] = (
         select(
             model,
             model.id.label("id"),
@@ -48,6 +47,7 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
             Mapping.host_id.label("host_id"),
             Mapping.by.label("by"),
             Mapping.at.label("at"),
+            Mapping.reason.label("reason"),
             func.coalesce(Mapping.version, 0).label("version"),
             dependents_of(kind).label("dependents"),
             *(column.label(f"entity_{column.key}") for column in entity.c),
@@ -57,17 +57,19 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
     )
     if kind is NOTE:
         return _with_note(statement, scope, host, entity)
-    return _with_directory(statement, scope, kind)
+    return _with_directory(statement, scope, host, kind, entity)
 
 
-def _with_directory(statement: Select[Any], scope: Scope, kind: Kind) -> Select[Any]:
+def _with_directory(
+    statement: Select[Any], scope: Scope, host: HostAdapter, kind: Kind, entity: Any
+) -> Select[Any]:
     """Add whether the names differ now, whether the entity is of the actor's agencies, and the
     site.
     """
     model: Any = kind.model
     differs = case((Directory.match_key == model.match_key, False), else_=True)
     statement = statement.add_columns(
-        differs.label("names_differ"), _within(scope, kind).label("within")
+        differs.label("names_differ"), of_agencies(scope, host, kind, entity).label("within")
     ).outerjoin(
         Directory,
         and_(
@@ -108,27 +110,6 @@ def _home_agency(kind: Kind) -> Any:
     )
 
 
-def _within(scope: Scope, kind: Kind) -> ColumnElement[bool]:
-    if scope.agencies is None:
-        return literal(True)
-    if kind is SITE:
-        return Mapping.host_id.in_(scope.agencies)
-    return exists().where(
-        DirectoryAgency.account_id == scope.account_id,
-        DirectoryAgency.entity == kind.entity,
-        DirectoryAgency.host_id == Mapping.host_id,
-        DirectoryAgency.agency_id.in_(scope.agencies),
-    )
-
-
-def in_agencies(scope: Scope, agency_id: Any) -> ColumnElement[bool]:
-    """Return the condition that a host's column holds one of the actor's agencies."""
-    if scope.agencies is None:
-        return literal(True)
-    own = [agency_id.type.python_type(agency) for agency in scope.agencies]
-    return cast(ColumnElement[bool], agency_id.in_(own))
-
-
 def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: Any) -> Select[Any]:
     """Add a note's people and site, the nearest appointment, and what was rendered."""
     nearest = aliased(host_entity(host, scope.account, NOTE), name="nearest")
@@ -151,7 +132,7 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             RenderingRow.refusals.label("refusals"),
             RenderingRow.at.label("rendering_at"),
             literal(False).label("names_differ"),
-            in_agencies(scope, entity.c.agency_id).label("within"),
+            of_agencies(scope, host, NOTE, entity).label("within"),
             in_agencies(scope, nearest.c.agency_id).label("nearest_within"),
         )
         .outerjoin(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, literal, select
 
+from .access import Scope
 from .database import AnySession
 from .host import HostAdapter
-from .kinds import Kind
+from .kinds import SITE, USER, Kind
 
 
 def host_entity(host: HostAdapter, account: str, kind: Kind) -> Any:
@@ -22,8 +23,12 @@ def host_entity(host: HostAdapter, account: str, kind: Kind) -> Any:
     return selects[kind.entity](account).subquery(kind.entity)
 
 
-def find_entity(session: AnySession, entity: Any, host_id: str) -> Any:
-    """Return the row of a host's entity by our text id, None where there is none."""
+def find_entity(
+    session: AnySession, entity: Any, host_id: str, *conditions: ColumnElement[bool]
+) -> Any:
+    """Return the row of a host's entity by our text id, None where there is none under the
+    conditions.
+    """
     try:
         native = entity.c.id.type.python_type(host_id)
     except ValueError:
@@ -31,4 +36,28 @@ def find_entity(session: AnySession, entity: Any, host_id: str) -> Any:
     # " 12" and "012" are 12 to Python, but not to the unique constraint.
     if str(native) != host_id or (isinstance(native, int) and abs(native) >= 2**63):
         return None
-    return session.execute(select(entity).where(entity.c.id == native)).first()
+    return session.execute(select(entity).where(entity.c.id == native, *conditions)).first()
+
+
+def in_agencies(scope: Scope, agency_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a host's column holds one of the actor's agencies."""
+    if scope.agencies is None:
+        return literal(True)
+    own = [agency_id.type.python_type(agency) for agency in scope.agencies]
+    return cast(ColumnElement[bool], agency_id.in_(own))
+
+
+def of_agencies(scope: Scope, host: HostAdapter, kind: Kind, entity: Any) -> ColumnElement[bool]:
+    """Return the condition that a host's entity belongs to the actor's agencies, as it stands now.
+
+    `entity` is the named subquery of `host_entity`.
+    """
+    if scope.agencies is None:
+        return literal(True)
+    if kind is SITE:
+        return in_agencies(scope, entity.c.id)
+    if kind is USER:
+        member = host.staff_agencies(scope.account).subquery("member_agency")
+        own = select(member.c.staff_id).where(in_agencies(scope, member.c.agency_id))
+        return cast(ColumnElement[bool], entity.c.id.in_(own))
+    return in_agencies(scope, entity.c.agency_id)

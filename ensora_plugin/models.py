@@ -140,7 +140,7 @@ class Record(Base):
         """Return what else is indexed: what automap joins on, and what lists search and sort by."""
         return (
             Index(None, "account_id", "match_key"),
-            Index(None, "account_id", "name_key"),
+            Index(None, "account_id", "name_key", "id"),
             Index(None, "account_id", "sort_key", "id"),
         )
 
@@ -173,6 +173,10 @@ class Student(Record):
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
 
+    @classmethod
+    def indices(cls) -> tuple[Any, ...]:
+        return (*super().indices(), Index(None, "account_id", "date_of_birth"))
+
 
 class User(Record):
     """A person who works at the vendor's side, or a parent; an Employee stands for staff."""
@@ -184,11 +188,17 @@ class User(Record):
     first_name: Mapped[str] = mapped_column(String(255))
     last_name: Mapped[str] = mapped_column(String(255))
     email: Mapped[str] = mapped_column(String(255))
+    #: By which an email is searched: without regard to case.
+    email_key: Mapped[str] = mapped_column(KeyText)
     title: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool]
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+
+    @classmethod
+    def indices(cls) -> tuple[Any, ...]:
+        return (*super().indices(), Index(None, "account_id", "email_key"))
 
 
 class Membership(Base):

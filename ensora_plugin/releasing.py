@@ -34,18 +34,25 @@ class Consequences:
 
 
 def release(
-    desk: Desk, kind: Kind, record: Record, mapping: Mapping, *, must: bool = False
+    desk: Desk,
+    kind: Kind,
+    record: Record,
+    mapping: Mapping,
+    *,
+    must: bool = False,
+    rejects: bool = True,
 ) -> Consequences:
     """Let go of a pair: reject it, remove the automatic mappings that stand on it, withdraw notes.
 
-    What is locked or made by a person stays and is counted. With `must` a refused withdrawal of the
-    note
-    itself raises `NotAllowed` in the host's words.
+    What is locked or made by a person stays and is counted. With `must` a refused withdrawal of
+    the note itself raises `NotAllowed` in the host's words. Without `rejects` the pair may come
+    back.
     """
     happened = Consequences()
     if mapping.host_id is None:
         return happened
-    _reject(desk, kind, record.vendor_id, mapping.host_id)
+    if rejects:
+        reject(desk, kind, record.vendor_id, mapping.host_id)
     if kind is NOTE:
         _withdraw(desk, mapping, happened, must=must)
     for of, vendor_ids in standing_on(desk, kind, record).items():
@@ -91,7 +98,8 @@ def _withdraw(desk: Desk, mapping: Mapping, happened: Consequences, *, must: boo
     return False
 
 
-def _reject(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
+def reject(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
+    """Keep a pair from being made by automap."""
     key = {
         "account_id": desk.account_id,
         "kind": kind.name,
@@ -101,12 +109,16 @@ def _reject(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
     upsert(desk.session, Rejected.__table__, [key | {"by": desk.by, "at": utcnow()}], list(key))
 
 
-def forget_rejection(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
-    desk.session.execute(
-        delete(Rejected).where(
+def forget_rejection(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> bool:
+    """Take the rejection of a pair back; tell whether there was one."""
+    found = desk.session.execute(
+        delete(Rejected)
+        .where(
             Rejected.account_id == desk.account_id,
             Rejected.kind == kind.name,
             Rejected.vendor_id == vendor_id,
             Rejected.host_id == host_id,
         )
+        .returning(Rejected.host_id)
     )
+    return found.first() is not None

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from .access import Scope
+from .clock import utcnow
 from .host import HostAdapter
 from .kinds import NOTE, Kind
 from .row_icons import Icon, icons_of, why_not_changed
@@ -21,6 +23,19 @@ class Chip:
 
     text: str
     tone: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question in a row before a change is made: what it brings about, and how to go on."""
+
+    #: The change, as its address ends.
+    verb: str
+    words: str
+    button: str
+    values: dict[str, Any]
+    #: Whether the person has to say why.
+    reason: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,10 @@ class RowView:
     rendering: Chip | None
     rendering_sub: str
     icons: tuple[Icon, ...]
+    #: Why a person ignores it, empty where nobody does.
+    ignored: str
+    #: The version of the person's own change of today that Undo takes back, 0 for none.
+    undo: int
 
 
 def row_view(
@@ -88,6 +107,22 @@ def row_view(
         rendering=rendering,
         rendering_sub=rendering_sub,
         icons=icons_of(row, record, scope, host, kind, hidden=hidden or vanished, back=back),
+        ignored=_ignored(row),
+        undo=row.version if may_map and not hidden and _own_of_today(row, scope) else 0,
+    )
+
+
+def _ignored(row: Any) -> str:
+    if row.state != "ignored":
+        return ""
+    return f"ignored by {row.by}, {row.at.day} {row.at:%b}: {row.reason}"
+
+
+def _own_of_today(row: Any, scope: Scope) -> bool:
+    return (
+        row.state in ("user", "ignored")
+        and row.by == scope.actor.name
+        and row.at > utcnow() - timedelta(days=1)
     )
 
 

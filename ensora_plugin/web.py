@@ -20,6 +20,9 @@ from .kinds import BY_SLUG, SITE, Kind
 from .log import log
 from .models import Connection
 
+#: The address of a row. A larger number is no id, and no database takes it.
+ROW = "/<slug>/<int(max=9223372036854775807):record_id>"
+
 bp = Blueprint(
     "ensora",
     __name__,
