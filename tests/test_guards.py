@@ -29,10 +29,11 @@ PACKAGE = ROOT / "ensora_plugin"
 README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
-    "errors config signals clock text reasons matching database log processes",
+    "errors config signals clock text likeness reasons matching database log processes",
     "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
+    "explain explain_notes explain_people explanation "
     "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
     "rows cli_text",
     "sync schedule heartbeat",

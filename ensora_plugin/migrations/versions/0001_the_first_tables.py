@@ -98,6 +98,15 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column(
+            "last_fact",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column("touched", sa.Integer(), server_default="0", nullable=False),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_directory_account_id")
@@ -105,6 +114,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "account_id", "entity", "host_id", name=op.f("pk_ensora_directory")
         ),
+    )
+    op.create_index(
+        op.f("ix_ensora_directory_account_id_entity_last_fact"),
+        "ensora_directory",
+        ["account_id", "entity", "last_fact"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_ensora_directory_account_id_entity_match_key"),
@@ -184,6 +199,17 @@ def upgrade() -> None:
         "ensora_history",
         ["account_id", "kind", "vendor_id"],
         unique=False,
+    )
+    op.create_table(
+        "ensora_host_mark",
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("entity", sa.String(length=12), nullable=False),
+        sa.Column("seen", sa.String(length=40), nullable=True),
+        sa.Column("whole_at", sa.DateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_host_mark_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "entity", name=op.f("pk_ensora_host_mark")),
     )
     op.create_table(
         "ensora_mapping",
@@ -442,6 +468,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -511,6 +538,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -580,6 +608,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -701,6 +730,7 @@ def downgrade() -> None:
     op.drop_table("ensora_membership")
     op.drop_index(op.f("ix_ensora_mapping_run_id_kind"), table_name="ensora_mapping")
     op.drop_table("ensora_mapping")
+    op.drop_table("ensora_host_mark")
     op.drop_index(op.f("ix_ensora_history_account_id_kind_vendor_id"), table_name="ensora_history")
     op.drop_index(op.f("ix_ensora_history_account_id_id"), table_name="ensora_history")
     op.drop_table("ensora_history")
@@ -714,6 +744,9 @@ def downgrade() -> None:
     )
     op.drop_index(
         op.f("ix_ensora_directory_account_id_entity_match_key"), table_name="ensora_directory"
+    )
+    op.drop_index(
+        op.f("ix_ensora_directory_account_id_entity_last_fact"), table_name="ensora_directory"
     )
     op.drop_table("ensora_directory")
     op.drop_table("ensora_content")
