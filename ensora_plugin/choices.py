@@ -20,6 +20,7 @@ from .row_words import day_text
 from .searching import starts_with
 from .text import text_key
 
+
 def entity_options(
     session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record: Record, search: str
 ) -> list[Option]:
@@ -161,7 +162,7 @@ def _full(row: Any, of: str) -> str:
 
 
 def options(
-    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record: Record, search: str
+    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record: Any, search: str
 ) -> list[Option]:
     """Return at most 20 entities that a record may be mapped to, free ones first."""
     if kind is NOTE:

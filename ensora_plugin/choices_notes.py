@@ -70,7 +70,7 @@ def _wanted(
 ) -> ColumnElement[bool]:
     told = search.strip()
     if days := days_of(told):
-        return a.c.date.in_(days)
+        return and_(a.c.date.in_(days))
     if note.date is None:
         return as_text(a.c.id) == told
     near = a.c.date.between(note.date - _NEAR, note.date + _NEAR)

@@ -37,7 +37,7 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
     """SELECT what the rows of a kind show, without the choice of rows."""
     model = kind.model
     entity = host_entity(host, scope.account, kind)
-    statement: Select[Any] = (
+    statement: Any = (
         select(
             model,
             model.id.label("id"),

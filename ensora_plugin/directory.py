@@ -19,7 +19,7 @@ from .entities import find_entity, host_entity
 from .host import HostAdapter
 from .kinds import KINDS, Kind
 from .models import Directory, DirectoryAgency
-from .text import joint_key, list_keys
+from .text import joint_key, list_keys, text_key
 
 _CHUNK = 500
 
@@ -100,6 +100,8 @@ def entry(kind: Kind, entity: Any, agencies: set[str]) -> dict[str, Any]:
     row = {
         "match_key": joint_key(*parts),
         **list_keys(*names),
+        "facts": [text_key(part) for part in parts],
+        "last_fact": joint_key(parts[-1]),
         "active": bool(getattr(entity, "active", True)),
     }
     told = "\x1e".join([*(str(value) for value in row.values()), *sorted(agencies)])

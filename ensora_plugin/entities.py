@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, literal, select
 
 from .access import Scope
 from .database import AnySession
-from .host import HostAdapter
+from .host import HostAdapter, native_ids
 from .kinds import SITE, USER, Kind
 
 
@@ -29,14 +29,9 @@ def find_entity(
     """Return the row of a host's entity by our text id, None where there is none under the
     conditions.
     """
-    try:
-        native = entity.c.id.type.python_type(host_id)
-    except ValueError:
-        return None
-    # " 12" and "012" are 12 to Python, but not to the unique constraint.
-    if str(native) != host_id or (isinstance(native, int) and abs(native) >= 2**63):
-        return None
-    return session.execute(select(entity).where(entity.c.id == native, *conditions)).first()
+    for native in native_ids(entity.c.id, [host_id]):
+        return session.execute(select(entity).where(entity.c.id == native, *conditions)).first()
+    return None
 
 
 def in_agencies(scope: Scope, agency_id: Any) -> ColumnElement[bool]:

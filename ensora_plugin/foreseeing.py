@@ -73,9 +73,9 @@ def _count_notes(desk: Desk, which: Any, found: Foreseen, *, people_stay: bool =
         )
         .subquery("standing")
     )
-    for state, applied_, locked, rendered, count in desk.session.execute(
-        select(*standing.c, func.count()).group_by(*standing.c)
-    ):
+    columns = list(standing.c)
+    rows: Any = desk.session.execute(select(*columns, func.count()).group_by(*columns))
+    for state, applied_, locked, rendered, count in rows:
         if state != "auto" and people_stay:
             found.kept[NOTE.name] += count
         elif not applied_:

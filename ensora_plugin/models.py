@@ -155,6 +155,8 @@ class Site(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
 
 class Student(Record):
@@ -172,6 +174,8 @@ class Student(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
     @classmethod
     def indices(cls) -> tuple[Any, ...]:
@@ -195,6 +199,8 @@ class User(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
     @classmethod
     def indices(cls) -> tuple[Any, ...]:
@@ -339,6 +345,7 @@ class Directory(Base):
         Index(None, "account_id", "entity", "match_key"),
         Index(None, "account_id", "entity", "name_key"),
         Index(None, "account_id", "entity", "sort_key"),
+        Index(None, "account_id", "entity", "last_fact"),
     )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
@@ -351,7 +358,28 @@ class Directory(Base):
     name_key: Mapped[str] = mapped_column(KeyText)
     sort_key: Mapped[str] = mapped_column(KeyText)
     active: Mapped[bool]
+    #: The compared parts one by one, normalised, also where one of them is blank.
+    facts: Mapped[list[str]] = mapped_column(JSON)
+    #: Birth date or email, None where it is blank: by it those are found whose names differ.
+    last_fact: Mapped[str | None] = mapped_column(KeyText)
+    #: The account's generation when the entry came or changed.
+    touched: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: Of the row as the host told it; equal means nothing to write.
     checksum: Mapped[bytes] = mapped_column(LargeBinary(16))
+
+
+class HostMark(Base):
+    """How far the host's rows of one entity were read, where its SELECT offers `updated_at`."""
+
+    __tablename__ = "ensora_host_mark"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    #: "agency", "client", "staff" or "appointment".
+    entity: Mapped[str] = mapped_column(String(12), primary_key=True)
+    #: The greatest `updated_at` that was seen, as ISO text in the host's own zone or without one.
+    seen: Mapped[str | None] = mapped_column(String(40))
+    #: When all rows were last looked at.
+    whole_at: Mapped[datetime | None]
 
 
 class DirectoryAgency(Base):

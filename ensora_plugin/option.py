@@ -28,5 +28,3 @@ def told_apart(found: list[Option]) -> list[Option]:
         else option
         for option in found
     ]
-
-

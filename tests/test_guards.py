@@ -29,12 +29,14 @@ PACKAGE = ROOT / "ensora_plugin"
 README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
-    "errors config signals clock text reasons matching database log processes",
+    "errors config signals clock text likeness reasons matching database log processes",
     "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying entities depending releasing mapping rendering withdrawing choices "
-    "columns searching listing overview panel reports rows row_words row_icons cli_text",
+    "note_reasons trying entities depending foreseeing releasing changing undoing mapping "
+    "rendering withdrawing choices choices_notes option columns searching dates listing overview "
+    "panel reports rows row_words row_icons cli_text explain explain_notes explain_people "
+    "explanation",
     "sync schedule heartbeat",
     "views connect_views row_views web jobs forms htmx",
     "cli plugin rq_worker worker",
