@@ -2,102 +2,94 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, false, func, or_, select
 from sqlalchemy.orm import aliased
 
 from .access import Scope
-from .database import AnySession, as_host_id, as_text
+from .choices_notes import appointment_options
+from .database import AnySession, as_host_id
+from .dates import days_of
+from .entities import find_entity, host_entity, of_agencies
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, Kind
-from .listing import in_agencies, starts_with
-from .mapping import find_entity, host_entity
-from .models import Directory, DirectoryAgency, Mapping, Note, Record
-from .rows import day_text, time_text
+from .models import Directory, DirectoryAgency, Mapping, Record
+from .option import PAGE, Option, told_apart
+from .row_words import day_text
+from .searching import starts_with
 from .text import text_key
-from .vendor import checked_date
-
-PAGE = 20
-#: Appointments of so many days around the note's day are offered.
-_NEAR = timedelta(days=7)
 
 
-@dataclass(frozen=True)
-class Option:
-    """An entity that may be chosen; `taken` says by whom it is taken, or is empty."""
-
-    id: str
-    label: str
-    sub: str
-    taken: bool
-
-
-def options(
+def entity_options(
     session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record: Record, search: str
 ) -> list[Option]:
-    """Return at most 20 entities for a record; without a search those that look like it."""
-    if kind is NOTE:
-        return _appointments(session, scope, host, record, search)
-    found = _named(session, scope, host, kind, _searched(kind, search or _own_name(record)))
+    """Return at most 20 agencies, clients or staff; without a search those like the record first.
+
+    The mapped one of the record itself is not among those that are taken.
+    """
+    own = record.vendor_id
+    found = _offered(session, scope, host, kind, own, _searched(search or _own_name(record)))
     if not search and len(found) < PAGE:
         known = {option.id for option in found}
-        everyone = _named(session, scope, host, kind, None)
+        everyone = _offered(session, scope, host, kind, own, None)
         found += [option for option in everyone if option.id not in known][: PAGE - len(found)]
-    return found
+    return told_apart(found)
+
+
+def may_choose(
+    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, host_id: str
+) -> bool:
+    """Tell whether an entity is one of the account's and of the actor's agencies, by the host."""
+    entity = host_entity(host, scope.account, kind)
+    within = of_agencies(scope, host, kind, entity)
+    return find_entity(session, entity, host_id, within) is not None
 
 
 def _own_name(record: Any) -> str:
     return str(getattr(record, "last_name", None) or getattr(record, "name", ""))
 
 
-def _searched(kind: Kind, search: str) -> ColumnElement[bool]:
-    key = text_key(search)
-    day = checked_date(search.strip())
-    if kind is STUDENT and day:
-        return Directory.match_key.endswith(f"\x1f{day:%Y-%m-%d}")
-    return or_(starts_with(Directory.name_key, key), starts_with(Directory.sort_key, key))
+def _searched(search: str) -> ColumnElement[bool]:
+    """Search by the beginning of a name, either way round, or of an email, a birth date, an id."""
+    key = text_key(search.replace(",", " "))
+    days = [day.isoformat() for day in days_of(search)]
+    return or_(
+        starts_with(Directory.name_key, key),
+        starts_with(Directory.sort_key, key),
+        starts_with(Directory.last_fact, key),
+        Directory.last_fact.in_(days),
+        Directory.host_id == search.strip(),
+    )
 
 
-def _named(
+def _offered(
     session: AnySession,
     scope: Scope,
     host: HostAdapter,
     kind: Kind,
+    own: str,
     wanted: ColumnElement[bool] | None,
 ) -> list[Option]:
-    taken = aliased(Mapping, name="taken")
-    held = and_(
-        taken.account_id == Directory.account_id,
-        taken.kind == kind.name,
-        taken.host_id == Directory.host_id,
-    )
-    order = (taken.id.is_not(None), ~Directory.active, Directory.sort_key, Directory.host_id)
-    page = (
-        select(
-            Directory.host_id,
-            taken.id.label("taken"),
-            func.row_number().over(order_by=order).label("place"),
-        )
-        .outerjoin(taken, held)
-        .where(
-            Directory.account_id == scope.account_id,
-            Directory.entity == kind.entity,
-            _in_agencies(scope, kind),
-        )
-        .order_by(*order)
-        .limit(PAGE)
-    )
-    if wanted is not None:
-        page = page.where(wanted)
-    chosen = page.subquery("chosen")
+    """Read a page of the directory, and of its entities what the host says now."""
+    chosen = _page(scope, kind, own, wanted).subquery("chosen")
     entity = host_entity(host, scope.account, kind)
+    holder: Any = kind.model
+    names = (holder.name,) if kind is SITE else (holder.first_name, holder.last_name)
     statement = (
-        select(entity, chosen.c.host_id.label("option_id"), chosen.c.taken)
+        select(
+            entity,
+            chosen.c.host_id.label("option_id"),
+            chosen.c.taken,
+            case((scope.sees(kind), True), else_=False).label("holder_seen"),
+            *(name.label(f"holder_{name.key}") for name in names),
+        )
         .join(chosen, entity.c.id == as_host_id(chosen.c.host_id, entity.c.id))
+        .outerjoin(
+            holder,
+            and_(holder.account_id == scope.account_id, holder.vendor_id == chosen.c.taken),
+        )
+        .where(of_agencies(scope, host, kind, entity))
         .order_by(chosen.c.place)
     )
     if kind is STUDENT:
@@ -105,34 +97,38 @@ def _named(
         statement = statement.add_columns(agency.c.name.label("agency_name")).outerjoin(
             agency, agency.c.id == entity.c.agency_id
         )
-    rows = session.execute(statement)
-    found = [Option(row.option_id, *_say(kind, row), row.taken is not None) for row in rows]
-    return _told_apart(found)
+    return [_option(kind, row) for row in session.execute(statement)]
 
 
-def _told_apart(found: list[Option]) -> list[Option]:
-    """Add the host's number to options that would read the same."""
-    times = Counter((option.label, option.sub) for option in found)
-    return [
-        replace(option, sub=f"{option.sub} · no. {option.id}".removeprefix(" · "))
-        if times[option.label, option.sub] > 1
-        else option
-        for option in found
-    ]
+def _page(scope: Scope, kind: Kind, own: str, wanted: ColumnElement[bool] | None) -> Any:
+    taken = aliased(Mapping, name="taken")
+    held = and_(
+        taken.account_id == Directory.account_id,
+        taken.kind == kind.name,
+        taken.host_id == Directory.host_id,
+        taken.vendor_id != own,
+    )
+    order = (taken.id.is_not(None), ~Directory.active, Directory.sort_key, Directory.host_id)
+    page = (
+        select(
+            Directory.host_id,
+            taken.vendor_id.label("taken"),
+            func.row_number().over(order_by=order).label("place"),
+        )
+        .outerjoin(taken, held)
+        .where(
+            Directory.account_id == scope.account_id,
+            Directory.entity == kind.entity,
+            _listed_in_agencies(scope, kind),
+        )
+        .order_by(*order)
+        .limit(PAGE)
+    )
+    return page if wanted is None else page.where(wanted)
 
 
-def _say(kind: Kind, entity: Any) -> tuple[str, str]:
-    if kind is SITE:
-        return entity.name, ""
-    if kind is STUDENT:
-        facts = [f"born {day_text(entity.date_of_birth)}", entity.agency_name]
-    else:
-        facts = [entity.email]
-    facts.append("" if entity.active else "inactive")
-    return f"{entity.first_name} {entity.last_name}", " · ".join(filter(None, facts))
-
-
-def _in_agencies(scope: Scope, kind: Kind) -> ColumnElement[bool]:
+def _listed_in_agencies(scope: Scope, kind: Kind) -> ColumnElement[bool]:
+    """The condition that an entry of the directory is of the actor's agencies."""
     if scope.agencies is None:
         return Directory.account_id == scope.account_id
     if not scope.agencies:
@@ -147,122 +143,28 @@ def _in_agencies(scope: Scope, kind: Kind) -> ColumnElement[bool]:
     )
 
 
-def may_choose(
-    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, host_id: str
-) -> bool:
-    """Tell whether an entity is one of the account's and of the actor's agencies."""
-    if kind is NOTE:
-        found = find_entity(session, host_entity(host, scope.account, kind), host_id)
-        return found is not None and scope.holds(found.agency_id)
-    return (
-        session.scalar(
-            select(Directory.host_id).where(
-                Directory.account_id == scope.account_id,
-                Directory.entity == kind.entity,
-                Directory.host_id == host_id,
-                _in_agencies(scope, kind),
-            )
-        )
-        is not None
-    )
+def _option(kind: Kind, row: Any) -> Option:
+    taken = ""
+    if row.taken is not None:
+        taken = f"another {kind.noun.lower()}"
+        if row.holder_seen:
+            taken = row.holder_name if kind is SITE else _full(row, "holder_")
+    if kind is SITE:
+        return Option(row.option_id, row.name, "", taken)
+    born = f"born {day_text(row.date_of_birth)}" if kind is STUDENT else row.email
+    agency = row.agency_name if kind is STUDENT else ""
+    facts = filter(None, (born, agency, "" if row.active else "inactive"))
+    return Option(row.option_id, _full(row, ""), " · ".join(facts), taken)
 
 
-def _appointments(
-    session: AnySession, scope: Scope, host: HostAdapter, record: Any, search: str
+def _full(row: Any, of: str) -> str:
+    return f"{getattr(row, f'{of}first_name')} {getattr(row, f'{of}last_name')}".strip()
+
+
+def options(
+    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record: Any, search: str
 ) -> list[Option]:
-    """Offer appointments near the note's day, of its client or its staff member, the likely ones
-    first.
-    """
-    note: Note = record
-    asked = checked_date(search.strip())
-    day = asked.date() if asked else note.date
-    if day is None:
-        return []
-    a = host_entity(host, scope.account, NOTE)
-    clients, staff = host_people(host, scope.account)
-    client_is, staff_is = (
-        _party(scope, "student", note.student_id),
-        _party(scope, "user", note.user_id),
-    )
-    same_client = a.c.client_id == as_host_id(client_is, a.c.client_id)
-    same_staff = a.c.staff_id == as_host_id(staff_is, a.c.staff_id)
-    near = timedelta(0) if asked else _NEAR
-    taken = aliased(Mapping, name="taken")
-    statement = (
-        select(
-            a,
-            as_text(a.c.id).label("option_id"),
-            taken.id.label("taken"),
-            clients.c.first_name.label("client_first"),
-            clients.c.last_name.label("client_last"),
-            staff.c.first_name.label("staff_first"),
-            staff.c.last_name.label("staff_last"),
-        )
-        .join(clients, clients.c.id == a.c.client_id)
-        .join(staff, staff.c.id == a.c.staff_id)
-        .outerjoin(
-            taken,
-            and_(
-                taken.account_id == scope.account_id,
-                taken.kind == NOTE.name,
-                taken.host_id == as_text(a.c.id),
-            ),
-        )
-        .where(
-            a.c.date.between(day - near, day + near),
-            a.c.eligible,
-            in_agencies(scope, a.c.agency_id),
-        )
-        .order_by(
-            taken.id.is_not(None),
-            case((and_(same_client, same_staff), 0), (same_client, 1), else_=2),
-            case((a.c.date == day, 0), else_=1),
-            a.c.date,
-            a.c.start,
-        )
-        .limit(PAGE)
-    )
-    statement = statement.where(
-        _people_found(clients, staff, search, same_client, same_staff, asked)
-    )
-    return [_appointment(row) for row in session.execute(statement)]
-
-
-def _people_found(
-    clients: Any, staff: Any, search: str, same_client: Any, same_staff: Any, asked: Any
-) -> ColumnElement[bool]:
-    """Without a search: of the note's client or staff; with one: of people whose names begin like
-    it.
-    """
-    if not search.strip() or asked:
-        return or_(same_client, same_staff)
-    names = (clients.c.first_name, clients.c.last_name, staff.c.first_name, staff.c.last_name)
-    return or_(*(name.istartswith(search.strip(), autoescape=True) for name in names))
-
-
-def host_people(host: HostAdapter, account: str) -> tuple[Any, Any]:
-    """Return the host's SELECTs of clients and staff as named subqueries."""
-    return host.clients(account).subquery("option_client"), host.staff(account).subquery(
-        "option_staff"
-    )
-
-
-def _party(scope: Scope, kind: str, vendor_id: str) -> Any:
-    party = aliased(Mapping, name=f"{kind}_party")
-    return (
-        select(party.host_id)
-        .where(
-            party.account_id == scope.account_id,
-            party.kind == kind,
-            party.vendor_id == vendor_id,
-        )
-        .scalar_subquery()
-    )
-
-
-def _appointment(row: Any) -> Option:
-    people = f"{row.client_first} {row.client_last} with {row.staff_first} {row.staff_last}"
-    span = f"{time_text(row.start)}–{time_text(row.end)}"
-    return Option(
-        row.option_id, f"{row.date:%a} {day_text(row.date)}, {span}", people, row.taken is not None
-    )
+    """Return at most 20 entities that a record may be mapped to, free ones first."""
+    if kind is NOTE:
+        return told_apart(appointment_options(session, scope, host, record, search))
+    return entity_options(session, scope, host, kind, record, search)

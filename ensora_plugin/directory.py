@@ -15,10 +15,11 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from .database import AnySelect, AnySession, upsert
+from .entities import find_entity, host_entity
 from .host import HostAdapter
 from .kinds import KINDS, Kind
 from .models import Directory, DirectoryAgency
-from .text import joint_key, list_keys
+from .text import joint_key, list_keys, text_key
 
 _CHUNK = 500
 
@@ -35,6 +36,23 @@ def refresh(session: AnySession, account_id: int, account: str, host: HostAdapte
         if kind.compared:
             changed += _refresh_kind(session, account_id, account, host, kind)
     return changed
+
+
+def refresh_entity(
+    session: AnySession, account_id: int, account: str, host: HostAdapter, kind: Kind, host_id: str
+) -> None:
+    """Bring one entity in line with the host's SELECTs, which was made or changed just now."""
+    entity = host_entity(host, account, kind)
+    found = find_entity(session, entity, host_id)
+    if found is None:
+        return
+    agencies = {str(found.agency_id)} if kind.entity == "client" and found.agency_id else set()
+    if kind.entity == "staff":
+        member = host.staff_agencies(account).subquery("member_agency")
+        own = select(member.c.agency_id).where(member.c.staff_id == found.id)
+        agencies = {str(agency) for agency in session.scalars(own)}
+    key = {"account_id": account_id, "entity": kind.entity, "host_id": host_id}
+    _write(session, account_id, kind, [key | entry(kind, found, agencies)], {host_id: agencies})
 
 
 def _refresh_kind(
@@ -82,6 +100,8 @@ def entry(kind: Kind, entity: Any, agencies: set[str]) -> dict[str, Any]:
     row = {
         "match_key": joint_key(*parts),
         **list_keys(*names),
+        "facts": [text_key(part) for part in parts],
+        "last_fact": joint_key(parts[-1]),
         "active": bool(getattr(entity, "active", True)),
     }
     told = "\x1e".join([*(str(value) for value in row.values()), *sorted(agencies)])

@@ -29,4 +29,5 @@ class RowForm(FlaskForm):  # type: ignore[misc]
 
     host_id = StringField(validators=[Length(max=64)])
     confirmed = BooleanField()
+    reason = StringField(validators=[Length(max=255, message="Say it in 255 characters.")])
     seen = IntegerField(validators=[InputRequired(), NumberRange(min=0)])

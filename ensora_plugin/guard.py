@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
+from .changing import lock_account
 from .clock import utcnow
 from .config import Settings
 from .database import AnySession, begin_write
 from .errors import Held, NotAllowed
 from .history import write_history
 from .kinds import KINDS, NOTE, Kind
-from .mapping import lock_account
 from .models import Connection, Feed, Note, RenderingRow
 
 

@@ -8,13 +8,34 @@ savepoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import Enum
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
+from sqlalchemy import ColumnElement
+
 from .database import AnySelect
+
+
+def native_ids(column: ColumnElement[Any], ids: Iterable[str]) -> list[Any]:
+    """Return our text ids as values that a host's column compares with; what is no id of it is
+    left out.
+    """
+    found = (_native(column.type.python_type, one) for one in ids)
+    return [one for one in found if one is not None]
+
+
+def _native(kind: type, text: str) -> Any:
+    try:
+        native = kind(text)
+    except ValueError:
+        return None
+    # " 12" and "012" are 12 to Python, but not to the unique constraint.
+    if str(native) != text or (isinstance(native, int) and abs(native) >= 2**63):
+        return None
+    return native
 
 
 class _All(Enum):

@@ -14,7 +14,7 @@ from .clock import as_utc
 from .host import Entity
 from .models import Note, Record, Site, Student, User
 from .soap import Session, read_session
-from .text import joint_key, list_keys
+from .text import LONGEST_NAME, joint_key, list_keys, text_key
 from .vendor import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 
 
@@ -97,6 +97,7 @@ def _user(record: UserIn) -> dict[str, Any]:
         "first_name": record.first_name,
         "last_name": record.last_name,
         "email": record.email,
+        "email_key": text_key(record.email)[:LONGEST_NAME],
         "title": record.title,
         "active": record.active,
         "match_key": key,

@@ -145,7 +145,7 @@ class Record(Base):
         """Return what else is indexed: what automap joins on, and what lists search and sort by."""
         return (
             Index(None, "account_id", "match_key"),
-            Index(None, "account_id", "name_key"),
+            Index(None, "account_id", "name_key", "id"),
             Index(None, "account_id", "sort_key", "id"),
         )
 
@@ -160,6 +160,8 @@ class Site(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
 
 class Student(Record):
@@ -177,6 +179,12 @@ class Student(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+
+    @classmethod
+    def indices(cls) -> tuple[Any, ...]:
+        return (*super().indices(), Index(None, "account_id", "date_of_birth"))
 
 
 class User(Record):
@@ -189,11 +197,19 @@ class User(Record):
     first_name: Mapped[str] = mapped_column(String(255))
     last_name: Mapped[str] = mapped_column(String(255))
     email: Mapped[str] = mapped_column(String(255))
+    #: By which an email is searched: without regard to case.
+    email_key: Mapped[str] = mapped_column(KeyText)
     title: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool]
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+
+    @classmethod
+    def indices(cls) -> tuple[Any, ...]:
+        return (*super().indices(), Index(None, "account_id", "email_key"))
 
 
 class Membership(Base):
@@ -334,6 +350,7 @@ class Directory(Base):
         Index(None, "account_id", "entity", "match_key"),
         Index(None, "account_id", "entity", "name_key"),
         Index(None, "account_id", "entity", "sort_key"),
+        Index(None, "account_id", "entity", "last_fact"),
     )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
@@ -346,7 +363,28 @@ class Directory(Base):
     name_key: Mapped[str] = mapped_column(KeyText)
     sort_key: Mapped[str] = mapped_column(KeyText)
     active: Mapped[bool]
+    #: The compared parts one by one, normalised, also where one of them is blank.
+    facts: Mapped[list[str]] = mapped_column(JSON)
+    #: Birth date or email, None where it is blank: by it those are found whose names differ.
+    last_fact: Mapped[str | None] = mapped_column(KeyText)
+    #: The account's generation when the entry came or changed.
+    touched: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: Of the row as the host told it; equal means nothing to write.
     checksum: Mapped[bytes] = mapped_column(LargeBinary(16))
+
+
+class HostMark(Base):
+    """How far the host's rows of one entity were read, where its SELECT offers `updated_at`."""
+
+    __tablename__ = "ensora_host_mark"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    #: "agency", "client", "staff" or "appointment".
+    entity: Mapped[str] = mapped_column(String(12), primary_key=True)
+    #: The greatest `updated_at` that was seen, as ISO text in the host's own zone or without one.
+    seen: Mapped[str | None] = mapped_column(String(40))
+    #: When all rows were last looked at.
+    whole_at: Mapped[datetime | None]
 
 
 class DirectoryAgency(Base):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from . import directory, guard
 from .automap import automap_named, mapped_by_run
 from .automap_notes import automap_notes
+from .changing import lock_account
 from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer
@@ -31,7 +32,6 @@ from .errors import (
 from .history import digest_of_run, write_history
 from .host import HostAdapter
 from .kinds import KINDS, NOTE, Kind
-from .mapping import lock_account
 from .models import Connection
 from .pull import Place, stored_cursor, write_page
 from .reading import read_feed

@@ -17,10 +17,11 @@ from demo.host import models as host
 from ensora_plugin import directory
 from ensora_plugin.automap import automap_named, mapped_by_run
 from ensora_plugin.automap_notes import automap_notes
+from ensora_plugin.changing import current
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import NotAllowed
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
-from ensora_plugin.mapping import current, map_record, unmap_record
+from ensora_plugin.mapping import map_record, unmap_record
 from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected
 from ensora_plugin.trying import notes_of, touch
 from ensora_plugin.withdrawing import Desk

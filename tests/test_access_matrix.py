@@ -41,6 +41,8 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
     "connect_now": [("POST", "/connect", dict(ada=422, bo=422, cy=422, dee=422, eve=422))],
     "sync_now": [("POST", "/sync", dict(ada=200, bo=200, cy=403, dee=403, eve=200))],
     "stop_run": [("POST", "/stop", dict(ada=200, bo=200, cy=403, dee=403, eve=200))],
+    "held": [("GET", "/held", dict.fromkeys(PEOPLE, 200))],
+    "agree_to_held": [("POST", "/held", dict(ada=409, bo=403, cy=403, dee=403, eve=409))],
     "row_options": [
         ("GET", "/clients/{own}/options", dict(ada=200, bo=200, cy=403, dee=404, eve=404)),
         ("GET", "/clients/{other}/options", dict(ada=200, bo=404, cy=403, dee=404, eve=404)),

@@ -29,20 +29,22 @@ PACKAGE = ROOT / "ensora_plugin"
 README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
-    "errors config signals clock text reasons matching database log processes",
+    "errors config signals clock text likeness reasons matching database log processes",
     "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying mapping rendering withdrawing guard choices listing overview panel "
-    "reports rows cli_text",
+    "note_reasons trying entities depending foreseeing releasing changing undoing mapping guard "
+    "rendering withdrawing choices choices_notes option columns searching dates listing overview "
+    "panel reports rows row_words row_icons cli_text explain explain_notes explain_people "
+    "explanation",
     "runs sync schedule heartbeat",
-    "views jobs forms htmx",
+    "views connect_views run_views row_views web jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
 #: The only modules that may know of a request or of the current application.
-EDGES = {"plugin", "cli", "views", "jobs", "htmx", "forms"}
+EDGES = {"plugin", "cli", "views", "connect_views", "row_views", "web", "jobs", "htmx", "forms"}
 #: Words of how a program is made, which have no place beside what it does.
 WORKSHOP = re.compile(
     r"(?i:\bissues?\b|\b(last|next|earlier|previous|helper) session\b|\bsessions? \d)"

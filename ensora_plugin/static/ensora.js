@@ -116,9 +116,8 @@
 
   root.addEventListener("htmx:beforeSwap", (event) => {
     // These answers carry what went wrong, in the place where the person is.
-    if ([403, 409, 422].includes(event.detail.xhr.status) && event.detail.serverResponse.trim().startsWith("<")) {
-      const said = event.detail.serverResponse.trim();
-      if (said.startsWith("<tr") || said.startsWith("<form")) {
+    if ([403, 409, 422].includes(event.detail.xhr.status)) {
+      if (/^<(tr|form|div id="ensora-)/.test(event.detail.serverResponse.trim())) {
         event.detail.shouldSwap = true;
         event.detail.isError = false;
       }

@@ -100,6 +100,15 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column(
+            "last_fact",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column("touched", sa.Integer(), server_default="0", nullable=False),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_directory_account_id")
@@ -107,6 +116,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "account_id", "entity", "host_id", name=op.f("pk_ensora_directory")
         ),
+    )
+    op.create_index(
+        op.f("ix_ensora_directory_account_id_entity_last_fact"),
+        "ensora_directory",
+        ["account_id", "entity", "last_fact"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_ensora_directory_account_id_entity_match_key"),
@@ -187,6 +202,17 @@ def upgrade() -> None:
         "ensora_history",
         ["account_id", "kind", "vendor_id"],
         unique=False,
+    )
+    op.create_table(
+        "ensora_host_mark",
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("entity", sa.String(length=12), nullable=False),
+        sa.Column("seen", sa.String(length=40), nullable=True),
+        sa.Column("whole_at", sa.DateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_host_mark_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "entity", name=op.f("pk_ensora_host_mark")),
     )
     op.create_table(
         "ensora_mapping",
@@ -447,6 +473,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -483,9 +510,9 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_ensora_site_account_id_name_key"),
+        op.f("ix_ensora_site_account_id_name_key_id"),
         "ensora_site",
-        ["account_id", "name_key"],
+        ["account_id", "name_key", "id"],
         unique=False,
     )
     op.create_index(
@@ -516,6 +543,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -546,15 +574,21 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        op.f("ix_ensora_student_account_id_date_of_birth"),
+        "ensora_student",
+        ["account_id", "date_of_birth"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_ensora_student_account_id_match_key"),
         "ensora_student",
         ["account_id", "match_key"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_ensora_student_account_id_name_key"),
+        op.f("ix_ensora_student_account_id_name_key_id"),
         "ensora_student",
-        ["account_id", "name_key"],
+        ["account_id", "name_key", "id"],
         unique=False,
     )
     op.create_index(
@@ -569,6 +603,13 @@ def upgrade() -> None:
         sa.Column("first_name", sa.String(length=255), nullable=False),
         sa.Column("last_name", sa.String(length=255), nullable=False),
         sa.Column("email", sa.String(length=255), nullable=False),
+        sa.Column(
+            "email_key",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=False,
+        ),
         sa.Column("title", sa.String(length=255), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column(
@@ -585,6 +626,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -615,15 +657,21 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        op.f("ix_ensora_user_account_id_email_key"),
+        "ensora_user",
+        ["account_id", "email_key"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_ensora_user_account_id_match_key"),
         "ensora_user",
         ["account_id", "match_key"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_ensora_user_account_id_name_key"),
+        op.f("ix_ensora_user_account_id_name_key_id"),
         "ensora_user",
-        ["account_id", "name_key"],
+        ["account_id", "name_key", "id"],
         unique=False,
     )
     op.create_index(
@@ -665,15 +713,17 @@ def downgrade() -> None:
             op.execute(f"DROP FUNCTION {table}_guard()")
     op.drop_table("ensora_run_count")
     op.drop_index(op.f("ix_ensora_user_account_id_sort_key_id"), table_name="ensora_user")
-    op.drop_index(op.f("ix_ensora_user_account_id_name_key"), table_name="ensora_user")
+    op.drop_index(op.f("ix_ensora_user_account_id_name_key_id"), table_name="ensora_user")
     op.drop_index(op.f("ix_ensora_user_account_id_match_key"), table_name="ensora_user")
+    op.drop_index(op.f("ix_ensora_user_account_id_email_key"), table_name="ensora_user")
     op.drop_table("ensora_user")
     op.drop_index(op.f("ix_ensora_student_account_id_sort_key_id"), table_name="ensora_student")
-    op.drop_index(op.f("ix_ensora_student_account_id_name_key"), table_name="ensora_student")
+    op.drop_index(op.f("ix_ensora_student_account_id_name_key_id"), table_name="ensora_student")
     op.drop_index(op.f("ix_ensora_student_account_id_match_key"), table_name="ensora_student")
+    op.drop_index(op.f("ix_ensora_student_account_id_date_of_birth"), table_name="ensora_student")
     op.drop_table("ensora_student")
     op.drop_index(op.f("ix_ensora_site_account_id_sort_key_id"), table_name="ensora_site")
-    op.drop_index(op.f("ix_ensora_site_account_id_name_key"), table_name="ensora_site")
+    op.drop_index(op.f("ix_ensora_site_account_id_name_key_id"), table_name="ensora_site")
     op.drop_index(op.f("ix_ensora_site_account_id_match_key"), table_name="ensora_site")
     op.drop_table("ensora_site")
     op.drop_table("ensora_set_aside")
@@ -706,6 +756,7 @@ def downgrade() -> None:
     op.drop_table("ensora_membership")
     op.drop_index(op.f("ix_ensora_mapping_run_id_kind"), table_name="ensora_mapping")
     op.drop_table("ensora_mapping")
+    op.drop_table("ensora_host_mark")
     op.drop_index(op.f("ix_ensora_history_account_id_kind_vendor_id"), table_name="ensora_history")
     op.drop_index(op.f("ix_ensora_history_account_id_id"), table_name="ensora_history")
     op.drop_table("ensora_history")
@@ -719,6 +770,9 @@ def downgrade() -> None:
     )
     op.drop_index(
         op.f("ix_ensora_directory_account_id_entity_match_key"), table_name="ensora_directory"
+    )
+    op.drop_index(
+        op.f("ix_ensora_directory_account_id_entity_last_fact"), table_name="ensora_directory"
     )
     op.drop_table("ensora_directory")
     op.drop_table("ensora_content")

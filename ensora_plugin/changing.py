@@ -1,0 +1,158 @@
+"""What every change of a mapping by a person has in common: checks, its sign, its history row.
+
+Every change checks that the person saw the mapping as it stands (its version, 0 for none): of two
+people in one row the second is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from .clock import utcnow
+from .entities import find_entity, host_entity
+from .errors import NotAllowed
+from .history import write_history
+from .kinds import NOTE, Kind
+from .models import Connection, History, Mapping, Note, Record
+from .trying import groups_of, notes_of, touch
+from .withdrawing import Desk
+
+
+class Stale(NotAllowed):
+    """Raised where somebody else changed the mapping meanwhile; nothing is overwritten unseen."""
+
+    code = "stale"
+
+
+class Taken(NotAllowed):
+    """Raised where the entity stands for another record already; one to one."""
+
+    code = "taken"
+
+
+def lock_account(session: Session, account_id: int) -> None:
+    """Hold the account's row until the end of the transaction.
+
+    People and runs take it before they change a mapping: in one order, so that they never wait for
+    each other in a ring (PostgreSQL; SQLite has one writer).
+    """
+    account = select(Connection.id).where(Connection.id == account_id)
+    # Rows that refer to the account may be written meanwhile.
+    session.execute(account.with_for_update(key_share=True))
+
+
+def current(desk: Desk, kind: Kind, vendor_id: str) -> Mapping | None:
+    """Return the mapping of a record as it stands now, None where there is none."""
+    return desk.session.scalar(
+        select(Mapping)
+        .where(
+            Mapping.account_id == desk.account_id,
+            Mapping.kind == kind.name,
+            Mapping.vendor_id == vendor_id,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def as_seen(desk: Desk, kind: Kind, vendor_id: str, seen: int) -> Mapping | None:
+    """Return a mapping; raise `Stale` where it is not the version that the person saw."""
+    mapping = current(desk, kind, vendor_id)
+    version = mapping.version if mapping else 0
+    if version != seen:
+        who = (mapping.by or "automap") if mapping else "somebody"
+        what = "changed" if mapping else "deleted"
+        raise Stale(
+            f"{who} {what} this mapping while you had it open. Look at it as it stands now."
+        )
+    return mapping
+
+
+def check_entity(desk: Desk, kind: Kind, host_id: str) -> None:
+    """Raise `NotAllowed` where the host has no such entity."""
+    entity = host_entity(desk.host, desk.account, kind)
+    if not find_entity(desk.session, entity, host_id):
+        raise NotAllowed(f"There is no such {kind.entity_noun.lower()} any more.")
+
+
+def check_free(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
+    """Raise `Taken` where an entity stands for another record."""
+    rival = desk.session.scalar(
+        select(Mapping.vendor_id).where(
+            Mapping.account_id == desk.account_id,
+            Mapping.kind == kind.name,
+            Mapping.host_id == host_id,
+            Mapping.vendor_id != vendor_id,
+        )
+    )
+    if rival is not None:
+        raise Taken(
+            f"This {kind.entity_noun.lower()} is mapped to another {kind.noun.lower()} already; "
+            "change that one first."
+        )
+
+
+def sign(desk: Desk, mapping: Mapping) -> None:
+    """Write down who made a mapping, and when; its version grows."""
+    mapping.by, mapping.at, mapping.run_id = desk.by, utcnow(), None
+    mapping.version = next_version(desk, mapping)
+
+
+def next_version(desk: Desk, mapping: Mapping) -> int:
+    """Return the version after this change; it goes on growing when a mapping is deleted and made
+    anew.
+    """
+    told = desk.session.scalar(
+        select(func.max(History.version)).where(
+            History.account_id == desk.account_id,
+            History.kind == mapping.kind,
+            History.vendor_id == mapping.vendor_id,
+        )
+    )
+    return max(told or 0, mapping.version or 0) + 1
+
+
+def said(mapping: Mapping | None) -> dict[str, Any] | None:
+    """Return what the history keeps of a mapping."""
+    if mapping is None:
+        return None
+    told = {"host_id": mapping.host_id, "state": mapping.state}
+    return told | {"run_id": mapping.run_id} if mapping.run_id else told
+
+
+def write_change(
+    desk: Desk,
+    action: str,
+    mapping: Mapping,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Append a change to the history."""
+    write_history(
+        desk.session,
+        desk.account_id,
+        action=action,
+        by=desk.by,
+        kind=mapping.kind,
+        vendor_id=mapping.vendor_id,
+        version=mapping.version,
+        before=before,
+        after=said(mapping) if after is None else after,
+    )
+
+
+def try_again(desk: Desk, kind: Kind, record: Record) -> None:
+    """Let the notes be tried again that a changed mapping may let map."""
+    ids = [record.vendor_id]
+    which = groups_of(desk.account_id, ids) if kind is NOTE else notes_of(kind, ids)
+    if kind is NOTE:
+        which = or_(which, Note.vendor_id == record.vendor_id)
+    touch(desk.session, desk.account_id, which)
+
+
+def forget_reason(record: Record) -> None:
+    """Forget why a record does not map, once it does."""
+    record.why = record.why_minutes = record.nearest = record.rival = None

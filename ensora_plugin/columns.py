@@ -1,0 +1,186 @@
+"""What a row of a tab shows, as columns of one SELECT, for any kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy.orm import aliased
+
+from .access import Scope
+from .database import AnySession, as_host_id
+from .depending import dependents_of
+from .entities import host_entity, in_agencies, of_agencies
+from .host import HostAdapter
+from .kinds import NOTE, SITE, STUDENT, USER, Kind
+from .models import (
+    Directory,
+    Mapping,
+    Membership,
+    Note,
+    RenderingRow,
+    Site,
+    Student,
+    User,
+)
+
+
+def own_mapping(kind: Kind) -> ColumnElement[bool]:
+    return and_(
+        Mapping.account_id == kind.model.account_id,
+        Mapping.kind == kind.name,
+        Mapping.vendor_id == kind.model.vendor_id,
+    )
+
+
+def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
+    """SELECT what the rows of a kind show, without the choice of rows."""
+    model = kind.model
+    entity = host_entity(host, scope.account, kind)
+    statement: Any = (
+        select(
+            model,
+            model.id.label("id"),
+            model.sort_key.label("sort_key"),
+            kind.settled.label("settled"),
+            Mapping.state.label("state"),
+            Mapping.host_id.label("host_id"),
+            Mapping.by.label("by"),
+            Mapping.at.label("at"),
+            Mapping.reason.label("reason"),
+            func.coalesce(Mapping.version, 0).label("version"),
+            dependents_of(kind).label("dependents"),
+            *(column.label(f"entity_{column.key}") for column in entity.c),
+        )
+        .outerjoin(Mapping, own_mapping(kind))
+        .outerjoin(entity, entity.c.id == as_host_id(Mapping.host_id, entity.c.id))
+    )
+    if kind is NOTE:
+        return _with_note(statement, scope, host, entity)
+    return _with_directory(statement, scope, host, kind, entity)
+
+
+def _with_directory(
+    statement: Select[Any], scope: Scope, host: HostAdapter, kind: Kind, entity: Any
+) -> Select[Any]:
+    """Add whether the names differ now, whether the entity is of the actor's agencies, and the
+    site.
+    """
+    model: Any = kind.model
+    differs = case((Directory.match_key == model.match_key, False), else_=True)
+    statement = statement.add_columns(
+        differs.label("names_differ"), of_agencies(scope, host, kind, entity).label("within")
+    ).outerjoin(
+        Directory,
+        and_(
+            Directory.account_id == model.account_id,
+            Directory.entity == kind.entity,
+            Directory.host_id == Mapping.host_id,
+        ),
+    )
+    if kind.by_site:
+        statement = statement.add_columns(_home_agency(kind).label("home_agency"))
+    if kind is STUDENT:
+        statement = statement.add_columns(Site.name.label("site_name")).outerjoin(
+            Site, and_(Site.account_id == Student.account_id, Site.vendor_id == Student.site_id)
+        )
+    return statement
+
+
+def _home_agency(kind: Kind) -> Any:
+    """The agency that a site of the record is mapped to: where a new entity would belong."""
+    home = aliased(Mapping, name="home_mapping")
+    return (
+        select(func.min(home.host_id))
+        .join(
+            Membership,
+            and_(
+                Membership.account_id == home.account_id,
+                Membership.site_id == home.vendor_id,
+                Membership.kind == kind.name,
+            ),
+        )
+        .where(
+            home.account_id == kind.model.account_id,
+            home.kind == SITE.name,
+            Membership.vendor_id == kind.model.vendor_id,
+        )
+        .correlate(kind.model)
+        .scalar_subquery()
+    )
+
+
+def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: Any) -> Select[Any]:
+    """Add a note's people and site, the nearest appointment, and what was rendered."""
+    nearest = aliased(host_entity(host, scope.account, NOTE), name="nearest")
+    taken = aliased(Mapping, name="nearest_taken")
+    return (
+        statement.add_columns(
+            Student.first_name.label("student_first"),
+            Student.last_name.label("student_last"),
+            User.first_name.label("user_first"),
+            User.last_name.label("user_last"),
+            Site.name.label("site_name"),
+            nearest.c.date.label("nearest_date"),
+            nearest.c.start.label("nearest_start"),
+            nearest.c.end.label("nearest_end"),
+            nearest.c.time_zone.label("nearest_time_zone"),
+            nearest.c.eligible.label("nearest_eligible"),
+            Student.time_zone.label("student_zone"),
+            taken.vendor_id.label("nearest_holder"),
+            RenderingRow.state.label("rendering"),
+            RenderingRow.refusals.label("refusals"),
+            RenderingRow.at.label("rendering_at"),
+            literal(False).label("names_differ"),
+            of_agencies(scope, host, NOTE, entity).label("within"),
+            in_agencies(scope, nearest.c.agency_id).label("nearest_within"),
+        )
+        .outerjoin(
+            Student,
+            and_(Student.account_id == Note.account_id, Student.vendor_id == Note.student_id),
+        )
+        .outerjoin(User, and_(User.account_id == Note.account_id, User.vendor_id == Note.user_id))
+        .outerjoin(Site, and_(Site.account_id == Note.account_id, Site.vendor_id == Note.site_id))
+        .outerjoin(nearest, nearest.c.id == as_host_id(Note.nearest, nearest.c.id))
+        .outerjoin(
+            taken,
+            and_(
+                taken.account_id == Note.account_id,
+                taken.kind == NOTE.name,
+                taken.host_id == Note.nearest,
+            ),
+        )
+        .outerjoin(
+            RenderingRow,
+            and_(
+                RenderingRow.account_id == Note.account_id,
+                RenderingRow.note_id == Note.vendor_id,
+                RenderingRow.version == Note.version,
+                RenderingRow.appointment_id == Mapping.host_id,
+            ),
+        )
+    )
+
+
+def sites_of_users(
+    session: AnySession, scope: Scope, vendor_ids: list[str]
+) -> dict[str, list[str]]:
+    """Return the names of the sites of users that the actor sees, by the users' vendor ids."""
+    found: dict[str, list[str]] = {}
+    rows = session.execute(
+        select(Membership.vendor_id, Site.name)
+        .join(
+            Site,
+            and_(Site.account_id == Membership.account_id, Site.vendor_id == Membership.site_id),
+        )
+        .where(
+            Membership.account_id == scope.account_id,
+            Membership.kind == USER.name,
+            Membership.vendor_id.in_(vendor_ids),
+            scope.sees(SITE),
+        )
+        .order_by(Site.sort_key)
+    )
+    for vendor_id, name in rows:
+        found.setdefault(vendor_id, []).append(name)
+    return found

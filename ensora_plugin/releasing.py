@@ -1,0 +1,124 @@
+"""Let go of a pair: what stood on it is removed and tried again, or stays and is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from .clock import utcnow
+from .database import upsert
+from .depending import standing_on
+from .entities import find_entity, host_entity
+from .errors import NotAllowed
+from .kinds import NOTE, Kind
+from .models import Mapping, Record, Rejected
+from .withdrawing import Desk, withdraw_note
+
+
+@dataclass
+class Consequences:
+    """What a change of a mapping brings about for what depends on it."""
+
+    #: Kind -> automatic mappings that are removed and tried again.
+    removed: dict[str, int] = field(default_factory=dict)
+    #: Kind -> mappings of people that stay, and are flagged.
+    kept: dict[str, int] = field(default_factory=dict)
+    #: Appointments that lose their note, and those that are locked and keep it.
+    withdrawn: int = 0
+    locked: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.kept or self.withdrawn or self.locked)
+
+
+def release(
+    desk: Desk,
+    kind: Kind,
+    record: Record,
+    mapping: Mapping,
+    *,
+    must: bool = False,
+    rejects: bool = True,
+) -> Consequences:
+    """Let go of a pair: reject it, remove the automatic mappings that stand on it, withdraw notes.
+
+    What is locked or made by a person stays and is counted. With `must` a refused withdrawal of
+    the note itself raises `NotAllowed` in the host's words. Without `rejects` the pair may come
+    back.
+    """
+    happened = Consequences()
+    if mapping.host_id is None:
+        return happened
+    if rejects:
+        reject(desk, kind, record.vendor_id, mapping.host_id)
+    if kind is NOTE:
+        _withdraw(desk, mapping, happened, must=must)
+    for of, vendor_ids in standing_on(desk, kind, record).items():
+        _release_standing(desk, of, vendor_ids, happened)
+    return happened
+
+
+def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequences) -> None:
+    rows = desk.session.scalars(
+        select(Mapping)
+        .where(
+            Mapping.account_id == desk.account_id,
+            Mapping.kind == of.name,
+            Mapping.vendor_id.in_(vendor_ids),
+            Mapping.host_id.is_not(None),
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for row in rows:
+        kept = row.state != "auto" or (of is NOTE and not _withdraw(desk, row, happened))
+        counts = happened.kept if kept else happened.removed
+        counts[of.name] = counts.get(of.name, 0) + 1
+        if not kept:
+            desk.session.delete(row)
+
+
+def _withdraw(desk: Desk, mapping: Mapping, happened: Consequences, *, must: bool = False) -> bool:
+    """Take an applied note out of its appointment; return whether it is out."""
+    appointment = find_entity(
+        desk.session, host_entity(desk.host, desk.account, NOTE), mapping.host_id or ""
+    )
+    said = withdraw_note(desk, mapping, appointment.id if appointment else None)
+    if said is None:
+        return True
+    if said.stored:
+        happened.withdrawn += 1
+        return True
+    if must:
+        told = " ".join(refusal.text for refusal in said.refusals) or "The host refuses it."
+        raise NotAllowed(f"The note stays in its appointment: {told}")
+    happened.locked += 1
+    return False
+
+
+def reject(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
+    """Keep a pair from being made by automap."""
+    key = {
+        "account_id": desk.account_id,
+        "kind": kind.name,
+        "vendor_id": vendor_id,
+        "host_id": host_id,
+    }
+    upsert(desk.session, Rejected.__table__, [key | {"by": desk.by, "at": utcnow()}], list(key))
+
+
+def forget_rejection(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> bool:
+    """Take the rejection of a pair back; tell whether there was one."""
+    found = desk.session.execute(
+        delete(Rejected)
+        .where(
+            Rejected.account_id == desk.account_id,
+            Rejected.kind == kind.name,
+            Rejected.vendor_id == vendor_id,
+            Rejected.host_id == host_id,
+        )
+        .returning(Rejected.host_id)
+    )
+    return found.first() is not None

@@ -1,0 +1,235 @@
+"""A row of a tab: what its drop-down offers, and the changes that a person makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, abort
+from sqlalchemy.exc import IntegrityError
+
+from . import schedule
+from .changing import lock_account
+from .choices import may_choose, options
+from .database import begin_write
+from .errors import EnsoraError, NotAllowed
+from .foreseeing import foresee, in_words
+from .forms import RowForm
+from .htmx import fragment, tell
+from .kinds import Kind
+from .listing import list_row
+from .mapping import ignore_record, map_record, unignore_record, unmap_record
+from .row_icons import why_not_changed
+from .rows import Ask, RowView
+from .undoing import last_change, undo_change
+from .views import views_of
+from .web import ROW, bp, needs, open_kind, scope_of, search_of, state_of_app
+from .withdrawing import Desk
+
+_QUICKER = "Somebody else mapped one of the two meanwhile. Look at it as it stands now."
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a change did, in words; `undoable` where the row offers to take it back."""
+
+    text: str
+    undoable: bool = False
+
+
+class Consequent(NotAllowed):
+    """Raised to ask first: a change has consequences for what depends on the mapping."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__(ask.words)
+        self.ask = ask
+
+
+Verb = Callable[[Desk, Kind, Any, RowForm], Done]
+
+
+@bp.get(f"{ROW}/options")
+@needs("map")
+def row_options(slug: str, record_id: int) -> Any:
+    """What the drop-down of a row offers for what was typed."""
+    kind, state = open_kind(slug), state_of_app()
+    row = row_of(kind, record_id)
+    search = search_of()
+    offered = options(state.session, scope_of(), state.host, kind, row[0], search)
+    view = views_of(kind, [row])[0]
+    return fragment("options.html", row=view, options=offered, search=search)
+
+
+@bp.get(f"{ROW}/row")
+def row_alone(slug: str, record_id: int) -> Any:
+    """The row as it stands, where a question about it is left unanswered."""
+    return _answer(open_kind(slug), record_id)
+
+
+@bp.get(f"{ROW}/ignore")
+@needs("map")
+def ignore_question(slug: str, record_id: int) -> Any:
+    """The row with the question why it is to be ignored, and what that would bring about."""
+    kind = open_kind(slug)
+    row = row_of(kind, record_id)
+    if row.state == "ignored" or why_not_changed(row):
+        return _answer(kind, record_id)
+    words = in_words(foresee(desk_of(), kind, row[0])) if row.host_id else ""
+    button = f"Ignore {kind.noun.lower()}"
+    ask = Ask("ignore", words, button, {"seen": row.version}, reason=True)
+    return _answer(kind, record_id, ask=ask)
+
+
+@bp.post(f"{ROW}/map")
+@needs("map")
+def map_row(slug: str, record_id: int) -> Any:
+    """Map a row to what was chosen in its drop-down."""
+    return _change(slug, record_id, map_chosen)
+
+
+@bp.post(f"{ROW}/unmap")
+@needs("map")
+def unmap_row(slug: str, record_id: int) -> Any:
+    """Delete the mapping of a row."""
+    return _change(slug, record_id, _unmap)
+
+
+@bp.post(f"{ROW}/undo")
+@needs("map")
+def undo_row(slug: str, record_id: int) -> Any:
+    """Take the last change of a row back, while it stands unchanged."""
+    return _change(slug, record_id, _undo)
+
+
+@bp.post(f"{ROW}/ignore")
+@needs("map")
+def ignore_row(slug: str, record_id: int) -> Any:
+    """Settle a row as one that needs no mapping, for a reason."""
+    return _change(slug, record_id, _ignore)
+
+
+@bp.post(f"{ROW}/unignore")
+@needs("map")
+def unignore_row(slug: str, record_id: int) -> Any:
+    """Let an ignored row be one to map again."""
+    return _change(slug, record_id, _unignore)
+
+
+def row_of(kind: Kind, record_id: int) -> Any:
+    """Return a row that the person sees; 404 else."""
+    state = state_of_app()
+    row = list_row(state.session, scope_of(), state.host, kind, record_id)
+    return row if row is not None else abort(404)
+
+
+def desk_of() -> Desk:
+    """Return where the person of the request works on mappings."""
+    scope, state = scope_of(), state_of_app()
+    return Desk(
+        state.session, scope.account_id, scope.account, state.host, state.sealer, scope.actor.name
+    )
+
+
+def change_row(kind: Kind, record_id: int, verb: Verb, form: RowForm) -> tuple[Done, int]:
+    """Do a change of a row in one transaction and commit it.
+
+    Return what was done and the version that Undo names, 0 for none. Raises `EnsoraError` in words,
+    with nothing changed.
+    """
+    session, desk = state_of_app().session, desk_of()
+    begin_write(session)
+    lock_account(session, desk.account_id)
+    row = row_of(kind, record_id)
+    try:
+        if reason := why_not_changed(row):
+            raise NotAllowed(f"{reason}.")
+        done = verb(desk, kind, row[0], form)
+        last = last_change(desk, kind, row[0].vendor_id) if done.undoable else None
+        version = last.version or 0 if last else 0
+        schedule.hasten(session, desk.account_id)
+        session.commit()
+    except IntegrityError:
+        session.rollback()
+        # A database's own words may quote health data; a unique constraint was quicker here.
+        raise NotAllowed(_QUICKER) from None
+    except EnsoraError:
+        session.rollback()
+        raise
+    return done, version
+
+
+def _change(slug: str, record_id: int, verb: Verb) -> Response:
+    """Do a change and answer with the row as it stands then, or with what is in its way."""
+    kind, form = open_kind(slug), RowForm()
+    if not form.validate_on_submit():
+        said = next(iter(form.reason.errors), "This could not be read; load the page again.")
+        return _answer(kind, record_id, 422, message=said)
+    try:
+        done, version = change_row(kind, record_id, verb, form)
+    except Consequent as question:
+        return _answer(kind, record_id, 409, ask=question.ask)
+    except EnsoraError as error:
+        return _answer(kind, record_id, 409, message=str(error))
+    return tell(
+        _answer(kind, record_id, undo=version),
+        changed={},
+        toast={"text": done.text, "row": record_id if version else 0},
+    )
+
+
+def _answer(
+    kind: Kind,
+    record_id: int,
+    status: int = 200,
+    *,
+    message: str = "",
+    ask: Ask | None = None,
+    undo: int = 0,
+) -> Response:
+    view: RowView = views_of(kind, [row_of(kind, record_id)])[0]
+    return fragment("row.html", status, row=view, message=message, ask=ask, undo=undo or view.undo)
+
+
+def map_chosen(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
+    """Map a record to what a form names, after a question where that has consequences."""
+    host_id = form.host_id.data or ""
+    if not may_choose(desk.session, scope_of(), desk.host, kind, host_id):
+        raise NotAllowed(f"There is no such {kind.entity_noun.lower()} in your agencies.")
+    if form.seen.data:
+        _ask_first(desk, kind, record, form, "map", "Map anyway")
+    map_record(desk, kind, record, host_id, seen=form.seen.data)
+    return Done(f"{kind.noun} mapped", undoable=True)
+
+
+def _unmap(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
+    unmap_record(desk, kind, record, seen=form.seen.data)
+    return Done("Mapping deleted", undoable=True)
+
+
+def _undo(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
+    _ask_first(desk, kind, record, form, "undo", "Undo anyway")
+    undo_change(desk, kind, record, version=form.seen.data)
+    return Done("Undone")
+
+
+def _ignore(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
+    ignore_record(desk, kind, record, form.reason.data or "", seen=form.seen.data)
+    return Done(f"{kind.noun} ignored", undoable=True)
+
+
+def _unignore(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
+    unignore_record(desk, kind, record, seen=form.seen.data)
+    return Done(f"{kind.noun} is to be mapped again")
+
+
+def _ask_first(desk: Desk, kind: Kind, record: Any, form: RowForm, verb: str, button: str) -> None:
+    """Ask where a change has consequences that the person did not see yet."""
+    if form.confirmed.data:
+        return
+    words = in_words(foresee(desk, kind, record))
+    if words:
+        values = {"seen": form.seen.data, "confirmed": "y"}
+        if form.host_id.data:
+            values["host_id"] = form.host_id.data
+        raise Consequent(Ask(verb, words, button, values))

@@ -1,0 +1,176 @@
+"""The words of a row: titles, labels, what is apart and what differs, for any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+from .kinds import NOTE, SITE, STUDENT, USER, Kind
+from .matching import Span, minutes_apart
+from .reasons import REASONS
+from .text import text_key
+
+
+def day_text(day: date | datetime | None) -> str:
+    """Return a day as people here read it: 3 Sep 2018."""
+    return f"{day.day} {day:%b %Y}" if day else ""
+
+
+def minute_text(minute: int | None) -> str:
+    """Return minutes since midnight as HH:MM."""
+    return "" if minute is None else f"{minute // 60:02}:{minute % 60:02}"
+
+
+def time_text(at: time | None) -> str:
+    return f"{at:%H:%M}" if at else ""
+
+
+def _person(record: Any) -> str:
+    return f"{record.first_name} {record.last_name}".strip() or "(no name)"
+
+
+def _note_title(row: Any, note: Any) -> str:
+    if note.date is None:
+        return "Date or time cannot be read"
+    span = f"{minute_text(note.start)}–{minute_text(note.end)}"
+    zone = f" ({row.student_zone})" if _other_zone(row) else ""
+    return f"{note.date:%a} {day_text(note.date)}, {span}{zone}"
+
+
+def _other_zone(row: Any) -> bool:
+    """Tell whether note and appointment stand in time zones that differ."""
+    zone = row.entity_time_zone or row.nearest_time_zone
+    return zone is not None and row.student_zone is not None and zone != row.student_zone
+
+
+TITLE: dict[str, Callable[[Any, Any], str]] = {
+    SITE.name: lambda _row, record: record.name or "(no name)",
+    STUDENT.name: lambda _row, record: _person(record),
+    USER.name: lambda _row, record: _person(record),
+    NOTE.name: _note_title,
+}
+
+
+def _join(*parts: str | None) -> str:
+    return " · ".join(filter(None, parts))
+
+
+def _note_sub(row: Any, note: Any, _sites: Mapping[str, list[str]]) -> str:
+    student = f"{row.student_first or ''} {row.student_last or ''}".strip() or "unknown student"
+    user = f"{row.user_first or ''} {row.user_last or ''}".strip() or "unknown user"
+    published = f"published {day_text(note.published_at)}" if note.published_at else ""
+    return _join(f"{student} with {user}", row.site_name, note.template, published)
+
+
+SUB: dict[str, Callable[[Any, Any, Mapping[str, list[str]]], str]] = {
+    SITE.name: lambda _row, record, _sites: "" if record.active else "inactive",
+    STUDENT.name: lambda row, record, _sites: _join(
+        f"born {day_text(record.date_of_birth)}",
+        row.site_name,
+        "" if record.active else "inactive",
+    ),
+    USER.name: lambda _row, record, sites: _join(
+        record.email,
+        ", ".join(sites.get(record.vendor_id, [])),
+        "" if record.active else "inactive",
+    ),
+    NOTE.name: _note_sub,
+}
+
+
+def _appointment_label(row: Any) -> tuple[str, str]:
+    start, end = time_text(row.entity_start), time_text(row.entity_end)
+    other_day = row.entity_date is not None and row.entity_date != row[0].date
+    other = day_text(row.entity_date) if other_day else ""
+    zone = row.entity_time_zone if _other_zone(row) else ""
+    return f"{start}–{end}", _join(other, zone, _apart(row, "entity"))
+
+
+LABEL: dict[str, Callable[[Any], tuple[str, str]]] = {
+    SITE.name: lambda row: (row.entity_name or "", ""),
+    STUDENT.name: lambda row: (
+        f"{row.entity_first_name} {row.entity_last_name}",
+        day_text(row.entity_date_of_birth),
+    ),
+    USER.name: lambda row: (
+        f"{row.entity_first_name} {row.entity_last_name}",
+        row.entity_email or "",
+    ),
+    NOTE.name: _appointment_label,
+}
+
+
+def _apart(row: Any, entity: str) -> str:
+    """Return how far the times of an appointment ("entity" or "nearest") are from the note's."""
+    note = row[0]
+    start, end = getattr(row, f"{entity}_start"), getattr(row, f"{entity}_end")
+    if note.date is None or start is None or end is None or row.student_zone is None:
+        return ""
+    apart = minutes_apart(
+        Span(note.date, note.start, note.end, row.student_zone),
+        Span(
+            getattr(row, f"{entity}_date"),
+            start.hour * 60 + start.minute,
+            end.hour * 60 + end.minute,
+            getattr(row, f"{entity}_time_zone"),
+        ),
+    )
+    told = [
+        f"{name} {minutes}"
+        for name, minutes in zip(("start", "end"), apart or (0, 0), strict=True)
+        if minutes
+    ]
+    return f"{', '.join(told)} min apart" if told else ""
+
+
+def why_text(kind: Kind, row: Any, record: Any) -> str:
+    if row.settled and kind is not NOTE:
+        return ""
+    if record.why is None:
+        return "Not tried yet"
+    told = REASONS[record.why]
+    if kind is NOTE and row.nearest_date is not None:
+        apart = _apart(row, "nearest") if row.nearest_within else ""
+        if apart:
+            told = f"{told}: {apart}"
+    return told
+
+
+def nearest_of(kind: Kind, row: Any, record: Any) -> tuple[str, str]:
+    """Return the nearest entity that one click maps: a free appointment. ("", "") where there is
+    none.
+    """
+    if kind is not NOTE or row.nearest_date is None:
+        return "", ""
+    if row.nearest_holder or not row.nearest_eligible or not row.nearest_within:
+        return "", ""
+    span = f"{time_text(row.nearest_start)}–{time_text(row.nearest_end)}"
+    return record.nearest, f"{day_text(row.nearest_date)}, {span}"
+
+
+def _differing(kind: Kind, row: Any, record: Any) -> str:
+    """Name the compared fields in which record and entity are not equal."""
+    found = [
+        _FIELDS.get(name, name.replace("_", " "))
+        for name in kind.compared
+        if text_key(str(getattr(record, name))) != text_key(str(getattr(row, f"entity_{name}")))
+    ]
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found) or "name"
+
+
+_FIELDS = {"date_of_birth": "birth date"}
+
+
+def remark(kind: Kind, row: Any, record: Any, vanished: bool) -> str:
+    by = f"mapped by {row.by}, {row.at.day} {row.at:%b}" if row.state == "user" and row.by else ""
+    gone = "no longer there" if vanished else ""
+    differs = ""
+    if row.names_differ and row.state in ("auto", "user") and not vanished:
+        fields = _differing(kind, row, record)
+        differs = f"{fields} differ{'s' if ' and ' not in fields else ''}"
+        differs += " now" if row.state == "auto" else ""
+    withdrawn = ""
+    if row.host_id and getattr(record, "status", "published") != "published":
+        withdrawn = "withdrawn at the source"
+    return _join(by, differs, gone, withdrawn)

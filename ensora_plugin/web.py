@@ -1,0 +1,153 @@
+"""The blueprint and its guard: who gets in, and what every view works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response, abort, current_app, g, request
+from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import ServiceUnavailable
+from wtforms.validators import ValidationError
+
+from .access import Scope, open_sites
+from .connecting import find_connection
+from .database import sqlstate
+from .htmx import csp_nonce, is_htmx, refresh, secure
+from .kinds import BY_SLUG, SITE, Kind
+from .log import log
+from .models import Connection
+
+#: The address of a row. A larger number is no id, and no database takes it.
+ROW = "/<slug>/<int(max=9223372036854775807):record_id>"
+
+bp = Blueprint(
+    "ensora",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/static",
+)
+
+
+def state_of_app() -> Any:
+    return current_app.extensions["ensora"]
+
+
+@bp.before_request
+def _guard() -> Any:
+    """Let in who is signed in, of an account that has the feature, with the permission to look."""
+    if request.endpoint == "ensora.static":
+        return None
+    if request.method == "POST":
+        _check_csrf()
+    state = state_of_app()
+    actor = state.host.actor()
+    if actor is None:
+        return refresh() if is_htmx() else _sign_in()
+    account = state.host.account()
+    connection = find_connection(state.session, account)
+    if connection is None:
+        abort(404)
+    if not actor.permissions & {"view", "admin"}:
+        abort(403)
+    g.ensora_connection = connection
+    g.ensora_scope = Scope.of(connection.id, account, actor)
+    return None
+
+
+def _check_csrf() -> None:
+    """Hold the token, also in a host that has no protection of its own."""
+    if not g.get("csrf_valid"):
+        try:
+            validate_csrf(request.headers.get("X-CSRFToken") or request.form.get("csrf_token"))
+        except ValidationError as error:
+            raise CSRFError(str(error)) from None
+        g.csrf_valid = True
+
+
+def _sign_in() -> Any:
+    """Send the person to the host's own login."""
+    manager = getattr(current_app, "login_manager", None)
+    return manager.unauthorized() if manager else abort(401)
+
+
+@bp.after_request
+def _secure(response: Response) -> Response:
+    return secure(response)
+
+
+@bp.errorhandler(CSRFError)
+def _expired(error: CSRFError) -> Any:
+    """A token that ran out on a page left open: htmx loads the page anew, with a new one."""
+    return refresh() if is_htmx() else error
+
+
+@bp.errorhandler(OperationalError)
+def _busy(error: OperationalError) -> Any:
+    """Somebody holds what a change waits for: said in words, without the database's."""
+    state_of_app().session.rollback()
+    log.warning("database_failed", code=sqlstate(error))
+    return current_app.handle_http_exception(ServiceUnavailable())
+
+
+@bp.context_processor
+def _helpers() -> dict[str, Any]:
+    return {
+        "csp_nonce": csp_nonce,
+        "csrf_token": generate_csrf,
+        "host_name": state_of_app().settings.host_name,
+    }
+
+
+def scope_of() -> Scope:
+    scope: Scope = g.ensora_scope
+    return scope
+
+
+def connection_of() -> Connection:
+    connection: Connection = g.ensora_connection
+    return connection
+
+
+def needs(permission: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Refuse a route to who lacks a permission."""
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if not scope_of().may(permission):
+                abort(403)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def kind_of(slug: str) -> Kind:
+    """Return the kind of a tab that is there for the actor; 404 else."""
+    kind = BY_SLUG.get(slug)
+    if kind is None or (kind is SITE and not scope_of().has_agency):
+        abort(404)
+    return kind
+
+
+def closed(kind: Kind) -> int:
+    """Return how many open sites close a tab; the Agencies tab is never closed."""
+    return 0 if kind is SITE else open_sites(state_of_app().session, scope_of().account_id)
+
+
+def open_kind(slug: str) -> Kind:
+    """Return the kind of a tab whose gate is open; 403 else."""
+    kind = kind_of(slug)
+    if closed(kind):
+        abort(403)
+    return kind
+
+
+def search_of() -> str:
+    # PostgreSQL takes no NUL.
+    return request.args.get("q", "").replace("\0", "")[:255]
