@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, IntegerField, PasswordField, StringField
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 
 class ConnectForm(FlaskForm):  # type: ignore[misc]
@@ -31,3 +31,16 @@ class RowForm(FlaskForm):  # type: ignore[misc]
     confirmed = BooleanField()
     reason = StringField(validators=[Length(max=255, message="Say it in 255 characters.")])
     seen = IntegerField(validators=[InputRequired(), NumberRange(min=0)])
+
+
+class SettingsForm(FlaskForm):  # type: ignore[misc]
+    """What an account sets for itself; an empty field takes the deployment's value."""
+
+    interval = IntegerField(
+        "Minutes between pulls",
+        [Optional(), NumberRange(5, 1440, "Choose 5 minutes to 1,440 (a day), in whole minutes.")],
+    )
+    grace = IntegerField(
+        "Grace time in minutes",
+        [Optional(), NumberRange(0, 120, "Choose 0 to 120, in whole minutes.")],
+    )

@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import connect_views, row_views, run_views, views  # noqa: F401 - their routes
+from . import admin_views, connect_views, row_views, run_views, views  # noqa: F401 - their routes
 from .cli import ensora_cli
 from .config import Settings, read_settings
 from .connecting import find_connection, token_of

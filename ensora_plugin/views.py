@@ -96,11 +96,25 @@ def held_context() -> dict[str, Any]:
     return {"losses": found, "seen": total(found), "may_agree": scope_of().may("admin")}
 
 
+def _places() -> list[tuple[str, str]]:
+    """Return the pages beside the tabs that the actor may open, with the tabs themselves."""
+    scope = scope_of()
+    allowed = {
+        ("ensora.runs", "Runs"): ("admin", "audit"),
+        ("ensora.history", "History"): ("audit",),
+        ("ensora.settings", "Settings"): ("admin",),
+    }
+    found = [place for place, any_of in allowed.items() if any(map(scope.may, any_of))]
+    return [("ensora.window", "Mappings"), *found] if found else []
+
+
 def window_page(template: str, **context: Any) -> str:
     return render_template(
         f"ensora/{template}",
         base=state_of_app().host.base_template,
         connection=connection_of(),
+        places=_places(),
+        kinds=KINDS,
         **held_context(),
         **context,
     )
