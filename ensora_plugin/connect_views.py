@@ -12,7 +12,7 @@ from .errors import EnsoraError, NotAnAdmin
 from .forms import ConnectForm
 from .htmx import fragment, tell
 from .views import may_sync, progress_context, window_page
-from .web import bp, needs, scope_of, state_of_app
+from .web import bp, look_again, needs, scope_of, state_of_app
 
 
 @needs("admin")
@@ -63,6 +63,7 @@ def _request_run() -> None:
     scope, state = scope_of(), state_of_app()
     run_id = schedule.request_run(state.session, scope.account_id, scope.actor.name)
     schedule.ring(schedule.open_queue(state.settings.redis_url), run_id, 0)
+    look_again()
 
 
 @bp.post("/sync")
@@ -71,16 +72,21 @@ def sync_now() -> Any:
     if not may_sync():
         abort(403)
     _request_run()
-    return fragment("progress.html", **progress_context())
+    return fragment("progress.html", polls=0, **progress_context())
 
 
 @bp.get("/progress")
 def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
+    polls = request.args.get("polls", type=int, default=0) + 1
     context = progress_context()
-    response = fragment("progress.html", **context)
-    # Counts move while a run goes on; rows come anew with each step and at the end.
-    events: dict[str, Any] = {"changed": {}}
-    if request.args.get("was") != str(context["panel"].step):
+    response = fragment("progress.html", polls=polls, **context)
+    panel, asked = context["panel"], request.args
+    # Counts are taken now and then while a run goes on; rows come anew with each step, at the end.
+    stepped = asked.get("was") != str(panel.step)
+    events: dict[str, Any] = {}
+    if stepped or asked.get("polls", "").endswith("5"):
+        events["changed"] = {}
+    if stepped:
         events["rows"] = {}
-    return tell(response, **events) if "was" in request.args else response
+    return tell(response, **events) if "was" in asked and events else response

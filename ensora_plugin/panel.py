@@ -45,11 +45,8 @@ _WORDS = {
 }
 
 
-def progress(session: AnySession, connection: Connection) -> Panel:
-    """Return the panel of an account."""
-    run = session.scalar(
-        select(Run).where(Run.account_id == connection.id, Run.state.in_(("due", "running")))
-    )
+def progress(session: AnySession, connection: Connection, run: Run | None) -> Panel:
+    """Return the panel of an account; `run` is its live one."""
     if run is not None:
         return _live(session, run)
     if connection.state == "lost":
