@@ -143,8 +143,10 @@
     ready(loaded.parentElement || root);
     const invalid = loaded.querySelector?.("[aria-invalid], [type=password]");
     if (loaded.matches?.("form.e-form") && invalid) invalid.focus();
-    if (loaded.matches?.("tr[id^=row-]") && document.activeElement === document.body) {
-      (loaded.querySelector(".e-ask :is(input, .e-primary)") || loaded.querySelector("[role=combobox]"))?.focus();
+    if (loaded.matches?.("tr[id^=row-]")) {
+      const asked = loaded.querySelector(".e-ask :is(input, .e-primary)");
+      if (asked) asked.focus();
+      else if (document.activeElement === document.body) loaded.querySelector("[role=combobox]")?.focus();
     }
     if (loaded.id === "ensora-table") htmx.trigger(document.body, "ensora-searched");
   });
