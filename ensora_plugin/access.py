@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from .automap import unmapped
-from .database import AnySession
 from .host import ALL, Actor
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import Mapping, Membership, Note, Site, Student
@@ -86,16 +85,20 @@ _VISIBLE: dict[str, Callable[[Scope], ColumnElement[bool]]] = {
 }
 
 
-def open_sites(session: AnySession, account_id: int) -> int:
-    """Count the sites of the whole account that nobody has settled: they close the other tabs.
+def open_sites_of(account_id: Any) -> Any:
+    """Return, for a SELECT over accounts, how many sites of the whole account nobody has settled:
+    they close the other tabs.
 
     Inactive and ignored sites count as settled (domain: Automap).
     """
+    settled = exists().where(
+        Mapping.account_id == Site.account_id,
+        Mapping.kind == SITE.name,
+        Mapping.vendor_id == Site.vendor_id,
+    )
     return (
-        session.scalar(
-            select(func.count())
-            .select_from(Site)
-            .where(Site.account_id == account_id, ~SITE.settled, unmapped(SITE, account_id))
-        )
-        or 0
+        select(func.count())
+        .select_from(Site)
+        .where(Site.account_id == account_id, ~SITE.settled, ~settled)
+        .scalar_subquery()
     )

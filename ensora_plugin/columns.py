@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
 from sqlalchemy.orm import aliased
 
 from .access import Scope
-from .database import AnySession, as_host_id
+from .database import as_host_id
 from .depending import dependents_of
-from .entities import host_entity, in_agencies, of_agencies
+from .entities import host_entity, of_agencies
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import (
@@ -23,6 +23,7 @@ from .models import (
     Student,
     User,
 )
+from .text import SEPARATOR
 
 
 def own_mapping(kind: Kind) -> ColumnElement[bool]:
@@ -78,13 +79,66 @@ def _with_directory(
             Directory.host_id == Mapping.host_id,
         ),
     )
+    statement = _with_nearest(statement, scope, host, kind)
     if kind.by_site:
         statement = statement.add_columns(_home_agency(kind).label("home_agency"))
+    if kind is USER:
+        statement = statement.add_columns(_site_names(scope).label("site_names"))
     if kind is STUDENT:
         statement = statement.add_columns(Site.name.label("site_name")).outerjoin(
             Site, and_(Site.account_id == Student.account_id, Site.vendor_id == Student.site_id)
         )
     return statement
+
+
+def _with_nearest(
+    statement: Select[Any], scope: Scope, host: HostAdapter, kind: Kind
+) -> Select[Any]:
+    """Add the entity that comes nearest to a record that is not mapped, and who holds it."""
+    model: Any = kind.model
+    nearest = aliased(host_entity(host, scope.account, kind), name="nearest")
+    taken = aliased(Mapping, name="nearest_taken")
+    return (
+        statement.add_columns(
+            *(column.label(f"nearest_{column.key}") for column in nearest.c),
+            taken.vendor_id.label("nearest_holder"),
+            of_agencies(scope, host, kind, nearest).label("nearest_within"),
+        )
+        .outerjoin(
+            nearest,
+            and_(Mapping.id.is_(None), nearest.c.id == as_host_id(model.nearest, nearest.c.id)),
+        )
+        .outerjoin(
+            taken,
+            and_(
+                taken.account_id == model.account_id,
+                taken.kind == kind.name,
+                taken.host_id == model.nearest,
+            ),
+        )
+    )
+
+
+def _site_names(scope: Scope) -> Any:
+    """The names of a user's sites that the actor sees, with `SEPARATOR` between them."""
+    return (
+        select(func.aggregate_strings(Site.name, SEPARATOR))
+        .join(
+            Membership,
+            and_(
+                Membership.account_id == Site.account_id,
+                Membership.site_id == Site.vendor_id,
+                Membership.kind == USER.name,
+            ),
+        )
+        .where(
+            Site.account_id == scope.account_id,
+            Membership.vendor_id == User.vendor_id,
+            scope.sees(SITE),
+        )
+        .correlate(User)
+        .scalar_subquery()
+    )
 
 
 def _home_agency(kind: Kind) -> Any:
@@ -112,28 +166,20 @@ def _home_agency(kind: Kind) -> Any:
 
 def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: Any) -> Select[Any]:
     """Add a note's people and site, the nearest appointment, and what was rendered."""
-    nearest = aliased(host_entity(host, scope.account, NOTE), name="nearest")
-    taken = aliased(Mapping, name="nearest_taken")
     return (
-        statement.add_columns(
+        _with_nearest(statement, scope, host, NOTE)
+        .add_columns(
             Student.first_name.label("student_first"),
             Student.last_name.label("student_last"),
             User.first_name.label("user_first"),
             User.last_name.label("user_last"),
             Site.name.label("site_name"),
-            nearest.c.date.label("nearest_date"),
-            nearest.c.start.label("nearest_start"),
-            nearest.c.end.label("nearest_end"),
-            nearest.c.time_zone.label("nearest_time_zone"),
-            nearest.c.eligible.label("nearest_eligible"),
             Student.time_zone.label("student_zone"),
-            taken.vendor_id.label("nearest_holder"),
             RenderingRow.state.label("rendering"),
             RenderingRow.refusals.label("refusals"),
             RenderingRow.at.label("rendering_at"),
             literal(False).label("names_differ"),
             of_agencies(scope, host, NOTE, entity).label("within"),
-            in_agencies(scope, nearest.c.agency_id).label("nearest_within"),
         )
         .outerjoin(
             Student,
@@ -141,15 +187,6 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
         )
         .outerjoin(User, and_(User.account_id == Note.account_id, User.vendor_id == Note.user_id))
         .outerjoin(Site, and_(Site.account_id == Note.account_id, Site.vendor_id == Note.site_id))
-        .outerjoin(nearest, nearest.c.id == as_host_id(Note.nearest, nearest.c.id))
-        .outerjoin(
-            taken,
-            and_(
-                taken.account_id == Note.account_id,
-                taken.kind == NOTE.name,
-                taken.host_id == Note.nearest,
-            ),
-        )
         .outerjoin(
             RenderingRow,
             and_(
@@ -160,27 +197,3 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             ),
         )
     )
-
-
-def sites_of_users(
-    session: AnySession, scope: Scope, vendor_ids: list[str]
-) -> dict[str, list[str]]:
-    """Return the names of the sites of users that the actor sees, by the users' vendor ids."""
-    found: dict[str, list[str]] = {}
-    rows = session.execute(
-        select(Membership.vendor_id, Site.name)
-        .join(
-            Site,
-            and_(Site.account_id == Membership.account_id, Site.vendor_id == Membership.site_id),
-        )
-        .where(
-            Membership.account_id == scope.account_id,
-            Membership.kind == USER.name,
-            Membership.vendor_id.in_(vendor_ids),
-            scope.sees(SITE),
-        )
-        .order_by(Site.sort_key)
-    )
-    for vendor_id, name in rows:
-        found.setdefault(vendor_id, []).append(name)
-    return found

@@ -1,4 +1,4 @@
-"""What the plugin's answers have in common: events for htmx, refreshes, and headers."""
+"""What the plugin's answers have in common: events for htmx, and headers."""
 
 from __future__ import annotations
 
@@ -49,13 +49,12 @@ def tell(response: Response, **events: Any) -> Response:
     return response
 
 
-def refresh() -> Response:
-    """Let htmx load the whole page anew, where the host's own login or error then appears."""
-    response = make_response("", 204)
-    response.headers["HX-Refresh"] = "true"
+def replace_address(response: Response, address: str) -> Response:
+    """Let the browser show the address of the page that a fragment belongs to."""
+    response.headers["HX-Replace-Url"] = address
     return response
 
 
 def is_htmx() -> bool:
-    """Tell whether htmx asks; only what an ended session is answered with differs by it."""
+    """Tell whether htmx asks: an ended session and an old token are told to it in its own way."""
     return request.headers.get("HX-Request") == "true"

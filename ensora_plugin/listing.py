@@ -1,43 +1,29 @@
 """The rows of a tab: filter, search and keyset pages over the records of any kind, in one SELECT.
 
 The page is cut out of the record table first, by an index that ends in the sort key; only its rows
-are joined
-with mappings, with the host's own SELECTs and with what else a row shows.
+are joined with mappings, with the host's own SELECTs and with what else a row shows.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, true, tuple_
 
 from .access import Scope
 from .columns import own_mapping, with_columns
 from .database import AnySession
+from .filters import Filters
 from .host import HostAdapter
-from .kinds import NOTE, Kind
-from .models import Mapping
+from .kinds import NOTE, SITE, Kind
+from .models import Mapping, Note, RenderingRow
 from .searching import found
 
 PAGE = 50
-#: The filters by the state of the mapping, as they stand in the address, with their words.
-STATES = {"to-map": "To map", "auto": "Auto", "user": "User", "ignored": "Ignored", "all": "All"}
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What a person asked to see; stands in the address."""
-
-    state: str = "all"
-    search: str = ""
-    #: Show inactive records as well, which nobody has to map.
-    inactive: bool = False
-    #: Cursor of the row behind which (`after`) or before which (`before`) the page lies.
-    after: str = ""
-    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +33,8 @@ class ListPage:
     rows: list[Any]
     previous: str
     next: str
+    #: The number of the first row, counted from 1 on the way that led here.
+    first: int = 1
 
 
 def list_page(
@@ -54,22 +42,25 @@ def list_page(
 ) -> ListPage:
     """Return a page of at most `PAGE` rows that the actor may see."""
     backwards = bool(filters.before)
-    keys = _keys(scope, kind, filters, backwards).limit(PAGE + 1).subquery("page")
+    position = read_cursor(filters.before or filters.after)
+    keys = _keys(scope, kind, filters, position).limit(PAGE + 1).subquery("page")
     statement = with_columns(scope, host, kind).join(keys, keys.c.id == kind.model.id)
-    descending = kind.newest_first != backwards
-    for column in (kind.model.sort_key, kind.model.id):
-        statement = statement.order_by(column.desc() if descending else column)
-    rows = list(session.execute(statement))
+    rows = list(session.execute(_ordered(statement, kind, filters)))
     more = len(rows) > PAGE
     rows = rows[:PAGE]
     if backwards:
         rows.reverse()
+    first = 1
+    if position is not None:
+        first = max(position[2] - len(rows), 1) if backwards else position[2] + 1
     is_first = not filters.after if not backwards else not more
     is_last = not more if not backwards else False
+    column = filters.order(kind).column
     return ListPage(
         rows,
-        previous="" if is_first or not rows else _cursor(rows[0]),
-        next="" if is_last or not rows else _cursor(rows[-1]),
+        previous="" if is_first or not rows else _cursor(rows[0], column, first),
+        next="" if is_last or not rows else _cursor(rows[-1], column, first + len(rows) - 1),
+        first=first,
     )
 
 
@@ -85,46 +76,76 @@ def list_row(
     return session.execute(statement).first()
 
 
-def counts(
-    session: AnySession, scope: Scope, kind: Kind, *, inactive: bool = False
-) -> dict[str, int]:
-    """Count the records that the actor sees by the filters of `STATES`."""
-    rows = session.execute(
-        select(Mapping.state, kind.settled, func.count())
-        .select_from(kind.model)
-        .outerjoin(Mapping, own_mapping(kind))
-        .where(
-            kind.model.account_id == scope.account_id,
-            scope.sees(kind),
-            true() if inactive else _shown(kind),
-        )
-        .group_by(Mapping.state, kind.settled)
+def chosen(scope: Scope, kind: Kind, filters: Filters) -> ColumnElement[bool]:
+    """Return the condition of all filters but the state and the search.
+
+    It stands over the record table with its own mapping beside it.
+    """
+    conditions = [kind.model.account_id == scope.account_id, scope.sees(kind)]
+    if filters.agency:
+        conditions.append(_of_agency(scope, kind, filters.agency))
+    if filters.since:
+        conditions.append(kind.model.sort_key >= filters.since.isoformat())
+    if filters.until:
+        after = filters.until + timedelta(days=1)
+        conditions.append(kind.model.sort_key < after.isoformat())
+    if filters.rendering:
+        conditions.append(_rendered_as(filters.rendering))
+    return and_(*conditions)
+
+
+def shown(kind: Kind, filters: Filters) -> ColumnElement[bool]:
+    """Return the condition that a record is shown: unasked only active ones, and every note that
+    is mapped.
+    """
+    if filters.inactive:
+        return true()
+    return or_(~kind.settled, Mapping.id.is_not(None)) if kind is NOTE else ~kind.settled
+
+
+def _of_agency(scope: Scope, kind: Kind, agency: str) -> ColumnElement[bool]:
+    if kind is SITE:
+        return Mapping.host_id == agency
+    return replace(scope, agencies=frozenset({agency})).sees(kind)
+
+
+def _rendered_as(rendering: str) -> ColumnElement[bool]:
+    states = {"rendered": ("rendered",), "refused": ("refused", "failed")}
+    told = exists().where(
+        RenderingRow.account_id == Note.account_id,
+        RenderingRow.note_id == Note.vendor_id,
+        RenderingRow.version == Note.version,
+        RenderingRow.appointment_id == Mapping.host_id,
+        RenderingRow.state.in_(states.get(rendering, ("rendered", "refused", "failed"))),
     )
-    found = dict.fromkeys(STATES, 0)
-    for state, settled, count in rows:
-        found["all"] += count
-        if state or not settled:
-            found[state or "to-map"] += count
-    return found
+    return told if rendering in states else and_(Mapping.host_id.is_not(None), ~told)
 
 
-def _keys(scope: Scope, kind: Kind, filters: Filters, backwards: bool) -> Select[Any]:
+def _keys(
+    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None
+) -> Select[Any]:
     """SELECT the ids of the page's records, in the order of the list (or against it)."""
-    model = kind.model
+    model: Any = kind.model
     statement = (
         select(model.id)
         .outerjoin(Mapping, own_mapping(kind))
-        .where(model.account_id == scope.account_id, scope.sees(kind), _in_state(kind, filters))
+        .where(chosen(scope, kind, filters), _in_state(kind, filters))
     )
     if filters.search.strip():
         statement = statement.where(found(scope, kind, filters.search))
-    position = read_cursor(filters.before or filters.after)
-    descending = kind.newest_first != backwards
     if position is not None:
-        here = tuple_(model.sort_key, model.id)
+        order = filters.order(kind)
+        here = tuple_(getattr(model, order.column), model.id)
         there = tuple_(literal(position[0]), literal(position[1]))
+        descending = order.descending != bool(filters.before)
         statement = statement.where(here < there if descending else here > there)
-    for column in (model.sort_key, model.id):
+    return _ordered(statement, kind, filters)
+
+
+def _ordered(statement: Select[Any], kind: Kind, filters: Filters) -> Select[Any]:
+    order = filters.order(kind)
+    descending = order.descending != bool(filters.before)
+    for column in (getattr(kind.model, order.column), kind.model.id):
         statement = statement.order_by(column.desc() if descending else column)
     return statement
 
@@ -132,25 +153,24 @@ def _keys(scope: Scope, kind: Kind, filters: Filters, backwards: bool) -> Select
 def _in_state(kind: Kind, filters: Filters) -> ColumnElement[bool]:
     if filters.state == "to-map":
         return and_(Mapping.id.is_(None), ~kind.settled)
-    shown = true() if filters.inactive else _shown(kind)
-    return shown if filters.state == "all" else and_(shown, Mapping.state == filters.state)
+    if filters.state == "all":
+        return shown(kind, filters)
+    return and_(shown(kind, filters), Mapping.state == filters.state)
 
 
-def _shown(kind: Kind) -> ColumnElement[bool]:
-    """The condition that a record is shown unasked: active ones, and every note that is mapped."""
-    return or_(~kind.settled, Mapping.id.is_not(None)) if kind is NOTE else ~kind.settled
+def _cursor(row: Any, column: str, number: int) -> str:
+    place = [getattr(row[0], column), row.id, number]
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _cursor(row: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row.sort_key, row.id]).encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[str, int] | None:
-    """Return where a page begins; None for no cursor, and for one that nobody gave out."""
+def read_cursor(cursor: str) -> tuple[str, int, int] | None:
+    """Return key, id and number of a row; None for no cursor, and for one that nobody gave out."""
     try:
-        key, record_id = json.loads(base64.urlsafe_b64decode(cursor))
+        key, record_id, number = json.loads(base64.urlsafe_b64decode(cursor))
         key.encode()
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
-    ours = type(record_id) is int and 0 <= record_id < 2**63 and "\0" not in key
-    return (key, record_id) if ours else None
+    if type(record_id) is not int or type(number) is not int or "\0" in key:
+        return None
+    ours = 0 <= record_id < 2**63 and 0 <= number < 2**63
+    return (key, record_id, number) if ours else None

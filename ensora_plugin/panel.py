@@ -49,11 +49,8 @@ _WORDS = {
 }
 
 
-def progress(session: AnySession, connection: Connection) -> Panel:
-    """Return the panel of an account."""
-    run = session.scalar(
-        select(Run).where(Run.account_id == connection.id).order_by(Run.id.desc()).limit(1)
-    )
+def progress(session: AnySession, connection: Connection, run: Run | None) -> Panel:
+    """Return the panel of an account; `run` is its latest one."""
     if run is not None and run.state in ("due", "running"):
         return _live(session, run)
     if connection.state == "lost":

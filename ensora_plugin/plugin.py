@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httpx2
@@ -10,10 +10,18 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import admin_views, connect_views, row_views, run_views, views  # noqa: F401 - their routes
+from . import (  # noqa: F401 - their routes
+    admin_views,
+    connect_views,
+    created_view,
+    row_views,
+    run_views,
+    views,
+)
 from .cli import ensora_cli
 from .config import Settings, read_settings
 from .connecting import find_connection, token_of
+from .counting import Memory
 from .crypto import Sealer
 from .host import HostAdapter
 from .models import Connection
@@ -33,6 +41,8 @@ class State:
     sealer: Sealer
     #: For tests: an HTTP transport to a vendor in the same process.
     transport: httpx2.BaseTransport | None = None
+    #: The counts of tabs that were taken last.
+    counted: Memory = field(default_factory=Memory)
 
     @property
     def session(self) -> Session:

@@ -58,7 +58,7 @@ def _edit_icon(
     if not scope.may(f"edit_{kind.entity}"):
         return Icon(f"Edit {noun}", "edit", f"You do not have the permission to edit {noun}")
     url = host.url(kind.entity, row.entity_id, "edit")
-    return Icon(f"Edit {noun}", "edit", None if url else "The host has no page for this", url)
+    return Icon(f"Edit {noun}", "edit", None if url else "There is no page for this", url)
 
 
 def _create_icon(
@@ -76,5 +76,5 @@ def _create_icon(
     }
     if kind.by_site and row.home_agency is not None:
         values["agency_id"] = row.home_agency
-    url = host.url(kind.entity, None, "create", values, f"{back}?row={record.id}")
-    return Icon(name, "create", None if url else "The host has no page for this", url)
+    url = host.url(kind.entity, None, "create", values, f"{back}&row={record.id}")
+    return Icon(name, "create", None if url else "There is no page for this", url)

@@ -14,6 +14,7 @@ from .changing import lock_account
 from .choices import may_choose, options
 from .database import begin_write
 from .errors import EnsoraError, NotAllowed
+from .explain import explain
 from .foreseeing import foresee, in_words
 from .forms import RowForm
 from .htmx import fragment, tell
@@ -23,8 +24,8 @@ from .mapping import ignore_record, map_record, unignore_record, unmap_record
 from .row_icons import why_not_changed
 from .rows import Ask, RowView
 from .undoing import last_change, undo_change
-from .views import views_of
-from .web import ROW, bp, needs, open_kind, scope_of, search_of, state_of_app
+from .views import filters_of, views_of
+from .web import ROW, bp, connection_of, needs, open_kind, scope_of, state_of_app
 from .withdrawing import Desk
 
 _QUICKER = "Somebody else mapped one of the two meanwhile. Look at it as it stands now."
@@ -55,10 +56,34 @@ def row_options(slug: str, record_id: int) -> Any:
     """What the drop-down of a row offers for what was typed."""
     kind, state = open_kind(slug), state_of_app()
     row = row_of(kind, record_id)
-    search = search_of()
+    search = filters_of(kind).search
     offered = options(state.session, scope_of(), state.host, kind, row[0], search)
     view = views_of(kind, [row])[0]
-    return fragment("options.html", row=view, options=offered, search=search)
+    create = next((icon.url for icon in view.icons if icon.symbol == "create"), None)
+    return fragment("options.html", row=view, options=offered, search=search, create=create)
+
+
+@bp.get(f"{ROW}/why")
+def row_why(slug: str, record_id: int) -> Any:
+    """Why a row does not map, in depth: candidates side by side, fact by fact."""
+    kind, state, scope = open_kind(slug), state_of_app(), scope_of()
+    row = row_of(kind, record_id)
+    told = explain(
+        state.session,
+        scope.account_id,
+        scope.account,
+        state.host,
+        kind,
+        row[0].vendor_id,
+        grace=connection_of().grace_minutes or state.settings.grace_minutes,
+        agencies=scope.agencies,
+    )
+    facts = [{fact.label: fact for fact in one.facts} for one in told.candidates]
+    vendor = {label: fact.vendor for one in facts for label, fact in one.items()}
+    view = views_of(kind, [row])[0]
+    return fragment(
+        "why.html", row=view, told=told, facts=facts, vendor=vendor, labels=list(vendor)
+    )
 
 
 @bp.get(f"{ROW}/row")

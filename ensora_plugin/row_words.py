@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .matching import Span, minutes_apart
 from .reasons import REASONS
-from .text import text_key
+from .text import SEPARATOR, text_key
 
 
 def day_text(day: date | datetime | None) -> str:
@@ -56,23 +57,23 @@ def _join(*parts: str | None) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _note_sub(row: Any, note: Any, _sites: Mapping[str, list[str]]) -> str:
+def _note_sub(row: Any, note: Any) -> str:
     student = f"{row.student_first or ''} {row.student_last or ''}".strip() or "unknown student"
     user = f"{row.user_first or ''} {row.user_last or ''}".strip() or "unknown user"
     published = f"published {day_text(note.published_at)}" if note.published_at else ""
     return _join(f"{student} with {user}", row.site_name, note.template, published)
 
 
-SUB: dict[str, Callable[[Any, Any, Mapping[str, list[str]]], str]] = {
-    SITE.name: lambda _row, record, _sites: "" if record.active else "inactive",
-    STUDENT.name: lambda row, record, _sites: _join(
+SUB: dict[str, Callable[[Any, Any], str]] = {
+    SITE.name: lambda _row, record: "" if record.active else "inactive",
+    STUDENT.name: lambda row, record: _join(
         f"born {day_text(record.date_of_birth)}",
         row.site_name,
         "" if record.active else "inactive",
     ),
-    USER.name: lambda _row, record, sites: _join(
+    USER.name: lambda row, record: _join(
         record.email,
-        ", ".join(sites.get(record.vendor_id, [])),
+        ", ".join(sorted((row.site_names or "").split(SEPARATOR))),
         "" if record.active else "inactive",
     ),
     NOTE.name: _note_sub,
@@ -125,6 +126,7 @@ def _apart(row: Any, entity: str) -> str:
 
 
 def why_text(kind: Kind, row: Any, record: Any) -> str:
+    """Return why a record is not mapped, empty for one that nobody has to map."""
     if row.settled and kind is not NOTE:
         return ""
     if record.why is None:
@@ -137,26 +139,48 @@ def why_text(kind: Kind, row: Any, record: Any) -> str:
     return told
 
 
-def nearest_of(kind: Kind, row: Any, record: Any) -> tuple[str, str]:
-    """Return the nearest entity that one click maps: a free appointment. ("", "") where there is
-    none.
-    """
-    if kind is not NOTE or row.nearest_date is None:
-        return "", ""
-    if row.nearest_holder or not row.nearest_eligible or not row.nearest_within:
-        return "", ""
-    span = f"{time_text(row.nearest_start)}–{time_text(row.nearest_end)}"
-    return record.nearest, f"{day_text(row.nearest_date)}, {span}"
+@dataclass(frozen=True)
+class Nearest:
+    """The free entity that comes nearest to a record: one click maps it."""
+
+    id: str
+    label: str
+    #: What agrees and what differs, in words.
+    facts: str
 
 
-def _differing(kind: Kind, row: Any, record: Any) -> str:
-    """Name the compared fields in which record and entity are not equal."""
-    found = [
+def nearest_of(kind: Kind, row: Any, record: Any) -> Nearest | None:
+    """Return the nearest entity that one click maps, None where there is none for the actor."""
+    if row.nearest_id is None or row.nearest_holder is not None or not row.nearest_within:
+        return None
+    if kind is NOTE:
+        if not row.nearest_eligible:
+            return None
+        span = f"{time_text(row.nearest_start)}–{time_text(row.nearest_end)}"
+        return Nearest(record.nearest, f"{day_text(row.nearest_date)}, {span}", "")
+    differ = unequal(kind, row, record, "nearest")
+    agree = [_FIELDS.get(name, name.replace("_", " ")) for name in kind.compared]
+    agree = [name for name in agree if name not in differ]
+    told = [f"{_list(differ)} differ{'' if len(differ) > 1 else 's'}"] if differ else []
+    if agree:
+        told.insert(0, f"{_list(agree)} agree{'' if len(agree) > 1 else 's'}")
+    if kind is SITE:
+        return Nearest(record.nearest, row.nearest_name, "")
+    name = f"{row.nearest_first_name} {row.nearest_last_name}".strip()
+    return Nearest(record.nearest, name, ", ".join(told))
+
+
+def unequal(kind: Kind, row: Any, record: Any, entity: str) -> list[str]:
+    """Name the compared fields in which a record and an entity of its row are not equal."""
+    return [
         _FIELDS.get(name, name.replace("_", " "))
         for name in kind.compared
-        if text_key(str(getattr(record, name))) != text_key(str(getattr(row, f"entity_{name}")))
+        if text_key(str(getattr(record, name))) != text_key(str(getattr(row, f"{entity}_{name}")))
     ]
-    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found) or "name"
+
+
+def _list(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 _FIELDS = {"date_of_birth": "birth date"}
@@ -167,8 +191,8 @@ def remark(kind: Kind, row: Any, record: Any, vanished: bool) -> str:
     gone = "no longer there" if vanished else ""
     differs = ""
     if row.names_differ and row.state in ("auto", "user") and not vanished:
-        fields = _differing(kind, row, record)
-        differs = f"{fields} differ{'s' if ' and ' not in fields else ''}"
+        fields = unequal(kind, row, record, "entity") or ["name"]
+        differs = f"{_list(fields)} differ{'' if len(fields) > 1 else 's'}"
         differs += " now" if row.state == "auto" else ""
     withdrawn = ""
     if row.host_id and getattr(record, "status", "published") != "published":

@@ -4,7 +4,6 @@ only print it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from .clock import utcnow
 from .host import HostAdapter
 from .kinds import NOTE, Kind
 from .row_icons import Icon, icons_of, why_not_changed
-from .row_words import LABEL, SUB, TITLE, nearest_of, remark, why_text
+from .row_words import LABEL, SUB, TITLE, Nearest, nearest_of, remark, why_text
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class RowView:
     """A row as the template prints it."""
 
     id: int
+    #: The address of the row; what is done with it stands under it.
+    at: str
     kind: Kind
     title: str
     sub: str
@@ -55,8 +56,7 @@ class RowView:
     may_map: bool
     #: Why it is not mapped, and the nearest entity that one click maps.
     why: str
-    nearest_id: str
-    nearest_label: str
+    nearest: Nearest | None
     rendering: Chip | None
     rendering_sub: str
     icons: tuple[Icon, ...]
@@ -67,16 +67,11 @@ class RowView:
 
 
 def row_view(
-    row: Any,
-    scope: Scope,
-    host: HostAdapter,
-    kind: Kind,
-    *,
-    sites: Mapping[str, list[str]],
-    back: str,
+    row: Any, scope: Scope, host: HostAdapter, kind: Kind, *, at: str, back: str
 ) -> RowView:
-    """Return what a row of `listing.py` says. `sites` are the names of users' sites, `back` this
-    tab's address.
+    """Return what a row of `listing.py` says.
+
+    `at` is the address of its tab, `back` where a create page of the host leads.
     """
     record = row[0]
     may_map = scope.may("map")
@@ -88,13 +83,13 @@ def row_view(
     elif vanished:
         label, label_sub = f"{kind.entity_noun} {row.host_id}", ""
     why = "" if row.state else why_text(kind, row, record)
-    nearest = nearest_of(kind, row, record) if may_map and not row.state else ("", "")
     rendering, rendering_sub = _rendering(row) if kind is NOTE and row.host_id else (None, "")
     return RowView(
         id=record.id,
+        at=f"{at}{record.id}",
         kind=kind,
         title=TITLE[kind.name](row, record),
-        sub=SUB[kind.name](row, record, sites),
+        sub=SUB[kind.name](row, record),
         label=label if row.host_id else "",
         label_sub=label_sub if row.host_id else "",
         chip=_CHIPS[row.state],
@@ -102,8 +97,7 @@ def row_view(
         version=row.version,
         may_map=may_map and not hidden,
         why=why,
-        nearest_id=nearest[0],
-        nearest_label=nearest[1],
+        nearest=nearest_of(kind, row, record) if may_map and not row.state else None,
         rendering=rendering,
         rendering_sub=rendering_sub,
         icons=icons_of(row, record, scope, host, kind, hidden=hidden or vanished, back=back),

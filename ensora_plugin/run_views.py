@@ -12,7 +12,7 @@ from .guard import agree
 from .htmx import fragment, tell
 from .runs import ask_to_stop
 from .views import held_context, may_sync, progress_context
-from .web import bp, needs, scope_of, state_of_app
+from .web import bp, look_again, needs, scope_of, state_of_app
 
 
 def request_run() -> None:
@@ -20,6 +20,7 @@ def request_run() -> None:
     scope, state = scope_of(), state_of_app()
     run_id = schedule.request_run(state.session, scope.account_id, scope.actor.name)
     schedule.ring(schedule.open_queue(state.settings.redis_url), run_id, 0)
+    look_again()
 
 
 @bp.post("/sync")
@@ -28,7 +29,7 @@ def sync_now() -> Any:
     if not may_sync():
         abort(403)
     request_run()
-    return fragment("progress.html", **progress_context())
+    return fragment("progress.html", polls=0, **progress_context())
 
 
 @bp.post("/stop")
@@ -38,21 +39,26 @@ def stop_run() -> Any:
         abort(403)
     scope = scope_of()
     ask_to_stop(state_of_app().session, scope.account_id, scope.actor.name)
-    return tell(fragment("progress.html", **progress_context()), changed={}, rows={})
+    look_again()
+    return tell(fragment("progress.html", polls=0, **progress_context()), changed={}, rows={})
 
 
 @bp.get("/progress")
 def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
+    polls = request.args.get("polls", type=int, default=0) + 1
     context = progress_context()
-    response = fragment("progress.html", **context)
-    # Counts move while a run goes on; rows come anew with each step and at the end. A short run
-    # may have ended before it was seen at any step.
-    events: dict[str, Any] = {"changed": {}}
-    panel = context["panel"]
-    if not panel.live or request.args.get("was") != str(panel.step):
+    response = fragment("progress.html", polls=polls, **context)
+    panel, asked = context["panel"], request.args
+    # Counts are taken now and then while a run goes on; rows come anew with each step and at the
+    # end. A short run may have ended before it was seen at any step.
+    stepped = not panel.live or asked.get("was") != str(panel.step)
+    events: dict[str, Any] = {}
+    if stepped or asked.get("polls", "").endswith("5"):
+        events["changed"] = {}
+    if stepped:
         events["rows"] = {}
-    return tell(response, **events) if "was" in request.args else response
+    return tell(response, **events) if "was" in asked and events else response
 
 
 @bp.get("/held")

@@ -4,85 +4,123 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import redirect, render_template, request, url_for
+from flask import redirect, render_template, request, session, url_for
 
-from .access import open_sites
-from .columns import sites_of_users
+from . import counting
+from .counting import Summary
+from .filters import RENDERINGS, STATES, Filters, orders
 from .forms import ConnectForm
 from .guard import losses, total
-from .htmx import fragment
-from .kinds import BY_SLUG, KINDS, SITE, USER, Kind
-from .listing import STATES, Filters, counts, list_page
+from .htmx import fragment, replace_address
+from .kinds import BY_SLUG, KINDS, NOTE, SITE, Kind
+from .listing import list_page
 from .panel import progress
 from .rows import RowView, row_view
-from .web import bp, closed, connection_of, kind_of, open_kind, scope_of, search_of, state_of_app
+from .way_back import way_back
+from .web import bp, closed, connection_of, kind_of, open_kind, scope_of, standing_of, state_of_app
 
 
-def _filters() -> Filters:
-    state = request.args.get("show", "all")
-    return Filters(
-        state=state if state in STATES else "all",
-        search=search_of(),
-        inactive=request.args.get("inactive") == "1",
-        after=request.args.get("after", ""),
-        before=request.args.get("before", ""),
-    )
+def filters_of(kind: Kind) -> Filters:
+    """Read the filters of the request's address."""
+    return Filters.read(kind, request.args)
 
 
 # What a page shows and a fragment renders comes from the same function.
 
 
+def _summary() -> Summary:
+    scope, state = scope_of(), state_of_app()
+    key = (scope.account_id, scope.agencies, scope.may("map"))
+    found: Summary = state.counted.get(
+        key, standing_of().stamp, lambda: counting.summary(state.session, scope, state.host)
+    )
+    return found
+
+
+def _counts(kind: Kind, filters: Filters) -> dict[str, int]:
+    """Count what the states of a tab's filters hold; nothing is counted for a search."""
+    scope, state = scope_of(), state_of_app()
+    if filters.search.strip():
+        return {}
+    if not filters.narrowed:
+        return _summary().counts[kind.name]
+
+    def count() -> dict[str, int]:
+        return counting.counts(state.session, scope, kind, filters)
+
+    if filters.rendering:
+        # A rendering leaves no stamp.
+        return count()
+    key: tuple[Any, ...] = (scope.account_id, scope.agencies, scope.may("map"), kind.name)
+    key += (filters.inactive, filters.agency, filters.since, filters.until)
+    found: dict[str, int] = state.counted.get(key, standing_of().stamp, count)
+    return found
+
+
 def _tabs_context(current: Kind | None) -> dict[str, Any]:
-    scope, session = scope_of(), state_of_app().session
-    closed = open_sites(session, scope.account_id)
+    scope, where = scope_of(), standing_of()
     tabs = [
         {
             "kind": kind,
-            "counts": counts(session, scope, kind, inactive=_filters().inactive),
-            "closed": closed and kind is not SITE,
+            "counts": _summary().counts[kind.name],
+            "closed": where.open_sites and kind is not SITE,
         }
         for kind in KINDS
         if kind is not SITE or scope.has_agency
     ]
-    return {"tabs": tabs, "current": current, "open_sites": closed}
+    return {"tabs": tabs, "current": current, "open_sites": where.open_sites}
 
 
 def _states_context(kind: Kind) -> dict[str, Any]:
-    scope, filters = scope_of(), _filters()
-    counted = counts(state_of_app().session, scope, kind, inactive=filters.inactive)
-    return {"kind": kind, "filters": filters, "states": STATES, "counts": counted}
+    filters = filters_of(kind)
+    return {
+        "kind": kind,
+        "filters": filters,
+        "states": STATES,
+        "counts": _counts(kind, filters),
+    }
+
+
+def _bar_context(kind: Kind) -> dict[str, Any]:
+    return _states_context(kind) | {
+        "agencies": _summary().agencies if kind is not SITE else {},
+        "renderings": RENDERINGS if kind is NOTE else {},
+        "orders": orders(kind),
+    }
 
 
 def _rows_context(kind: Kind) -> dict[str, Any]:
-    state, scope, filters = state_of_app(), scope_of(), _filters()
+    state, scope, filters = state_of_app(), scope_of(), filters_of(kind)
     page = list_page(state.session, scope, state.host, kind, filters)
     return {
         "kind": kind,
         "rows": views_of(kind, page.rows),
         "page": page,
         "filters": filters,
+        "total": _counts(kind, filters).get(filters.state),
         "has_agency": scope.has_agency,
     }
 
 
 def views_of(kind: Kind, rows: list[Any]) -> list[RowView]:
+    """Return what rows of a list say to the person of the request."""
     state, scope = state_of_app(), scope_of()
-    sites = {}
-    if kind is USER:
-        sites = sites_of_users(state.session, scope, [row[0].vendor_id for row in rows])
-    back = url_for("ensora.created", slug=kind.slug)
-    return [row_view(row, scope, state.host, kind, sites=sites, back=back) for row in rows]
+    at = url_for("ensora.tab", slug=kind.slug)
+    back = url_for("ensora.created", slug=kind.slug, way=way_back())
+    return [row_view(row, scope, state.host, kind, at=at, back=back) for row in rows]
 
 
 def may_sync() -> bool:
+    """Tell whether the person may ask for a pull."""
     scope = scope_of()
     allowed = scope.may("admin") or (scope.may("map") and scope.has_agency)
     return connection_of().state == "connected" and allowed
 
 
 def progress_context() -> dict[str, Any]:
+    """Return what the panel of the pulls shows."""
     return {
-        "panel": progress(state_of_app().session, connection_of()),
+        "panel": progress(state_of_app().session, connection_of(), standing_of().run),
         "may_sync": may_sync(),
         "may_connect": scope_of().may("admin"),
     }
@@ -109,6 +147,7 @@ def _places() -> list[tuple[str, str]]:
 
 
 def window_page(template: str, **context: Any) -> str:
+    """Render a page of the window inside the host's layout."""
     return render_template(
         f"ensora/{template}",
         base=state_of_app().host.base_template,
@@ -143,20 +182,24 @@ def tab(slug: str) -> Any:
     kind = kind_of(slug)
     if connection_of().state == "activated":
         return redirect(url_for("ensora.window"))
-    context = {**_tabs_context(kind), **progress_context()}
+    context = {**_tabs_context(kind), **progress_context(), "polls": 0}
     if closed(kind):
         return window_page("closed.html", kind=kind, **context), 403
-    context |= _states_context(kind) | _rows_context(kind)
-    return window_page("tab.html", **context)
+    context |= _bar_context(kind) | _rows_context(kind)
+    return window_page("tab.html", notice=session.pop("ensora_notice", None), **context)
 
 
 @bp.get("/<slug>/states")
 def states(slug: str) -> Any:
-    """The filters by state with their counts, anew after a change."""
+    """The filters by state with their counts, anew after a change or a search."""
     return fragment("states.html", **_states_context(open_kind(slug)))
 
 
 @bp.get("/<slug>/rows")
 def rows(slug: str) -> Any:
-    """The table of a tab by its filters."""
-    return fragment("table.html", **_rows_context(open_kind(slug)))
+    """The table of a tab by its filters; the address of the page goes with it."""
+    kind = open_kind(slug)
+    filters = filters_of(kind)
+    response = fragment("table.html", **_rows_context(kind))
+    place = {"after": filters.after or None, "before": filters.before or None}
+    return replace_address(response, url_for("ensora.tab", slug=slug, **filters.address(**place)))

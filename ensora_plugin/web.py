@@ -6,19 +6,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, g, request
+from flask import Blueprint, Response, abort, current_app, g, make_response, request, url_for
 from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import ServiceUnavailable
 from wtforms.validators import ValidationError
 
-from .access import Scope, open_sites
-from .connecting import find_connection
+from .access import Scope
 from .database import sqlstate
-from .htmx import csp_nonce, is_htmx, refresh, secure
+from .htmx import csp_nonce, is_htmx, secure, tell
 from .kinds import BY_SLUG, SITE, Kind
 from .log import log
 from .models import Connection
+from .standing import Standing, standing
 
 #: The address of a row. A larger number is no id, and no database takes it.
 ROW = "/<slug>/<int(max=9223372036854775807):record_id>"
@@ -46,15 +46,16 @@ def _guard() -> Any:
     state = state_of_app()
     actor = state.host.actor()
     if actor is None:
-        return refresh() if is_htmx() else _sign_in()
+        # Never a login page inside a table cell: the page says that the session has ended.
+        return abort(401) if is_htmx() else _sign_in()
     account = state.host.account()
-    connection = find_connection(state.session, account)
-    if connection is None:
+    where = standing(state.session, account)
+    if where is None:
         abort(404)
     if not actor.permissions & {"view", "admin"}:
         abort(403)
-    g.ensora_connection = connection
-    g.ensora_scope = Scope.of(connection.id, account, actor)
+    g.ensora_standing = where
+    g.ensora_scope = Scope.of(where.connection.id, account, actor)
     return None
 
 
@@ -81,8 +82,12 @@ def _secure(response: Response) -> Response:
 
 @bp.errorhandler(CSRFError)
 def _expired(error: CSRFError) -> Any:
-    """A token that ran out on a page left open: htmx loads the page anew, with a new one."""
-    return refresh() if is_htmx() else error
+    """A token that ran out on a page left open: htmx gets a new one, and nothing typed is lost."""
+    if not is_htmx():
+        return error
+    if state_of_app().host.actor() is None:
+        return make_response("", 401)
+    return tell(make_response("", 400), token=generate_csrf())
 
 
 @bp.errorhandler(OperationalError)
@@ -98,6 +103,7 @@ def _helpers() -> dict[str, Any]:
     return {
         "csp_nonce": csp_nonce,
         "csrf_token": generate_csrf,
+        "sprite": url_for("ensora.static", filename="icons.svg"),
         "host_name": state_of_app().settings.host_name,
     }
 
@@ -107,9 +113,20 @@ def scope_of() -> Scope:
     return scope
 
 
+def standing_of() -> Standing:
+    """Return where the account stands, as it was read for this request."""
+    found: Standing = g.ensora_standing
+    return found
+
+
+def look_again() -> None:
+    """Read anew where the account stands, after the request changed it."""
+    found = standing(state_of_app().session, scope_of().account)
+    g.ensora_standing = found or standing_of()
+
+
 def connection_of() -> Connection:
-    connection: Connection = g.ensora_connection
-    return connection
+    return standing_of().connection
 
 
 def needs(permission: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -137,7 +154,7 @@ def kind_of(slug: str) -> Kind:
 
 def closed(kind: Kind) -> int:
     """Return how many open sites close a tab; the Agencies tab is never closed."""
-    return 0 if kind is SITE else open_sites(state_of_app().session, scope_of().account_id)
+    return 0 if kind is SITE else standing_of().open_sites
 
 
 def open_kind(slug: str) -> Kind:
@@ -146,8 +163,3 @@ def open_kind(slug: str) -> Kind:
     if closed(kind):
         abort(403)
     return kind
-
-
-def search_of() -> str:
-    # PostgreSQL takes no NUL.
-    return request.args.get("q", "").replace("\0", "")[:255]

@@ -34,28 +34,18 @@ LAYERS = (
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
     "note_reasons trying entities depending foreseeing releasing changing undoing mapping guard "
-    "rendering withdrawing choices choices_notes option columns searching dates listing overview "
-    "panel run_log trail reports rows row_words row_icons cli_text explain explain_notes "
-    "explain_people explanation",
+    "rendering withdrawing choices choices_notes option columns searching dates filters listing "
+    "counting standing overview panel run_log trail reports rows row_words row_icons cli_text "
+    "explain explain_notes explain_people explanation",
     "runs sync schedule heartbeat account_settings",
-    "views admin_views connect_views run_views row_views web jobs forms htmx",
+    "views admin_views connect_views run_views row_views created_view way_back web jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
 #: The only modules that may know of a request or of the current application.
-EDGES = {
-    "plugin",
-    "cli",
-    "views",
-    "admin_views",
-    "connect_views",
-    "run_views",
-    "row_views",
-    "web",
-    "jobs",
-    "htmx",
-    "forms",
+EDGES = {"plugin", "cli", "jobs", "htmx", "forms", "web", "way_back", "created_view"} | {
+    name for name in LAYER if name.endswith("views")
 }
 #: Words of how a program is made, which have no place beside what it does.
 WORKSHOP = re.compile(

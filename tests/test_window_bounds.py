@@ -124,9 +124,10 @@ def cursor(value: object) -> str:
 @pytest.mark.parametrize(
     "value",
     [
-        *("", "x", "é", cursor([]), cursor({"a": 1, "b": 2}), cursor(["a", "1"])),
-        *(cursor(["a", True]), cursor(["a", float("inf")]), cursor(["a", 2**63])),
-        *(cursor(["a", -1]), cursor(["\0", 1]), cursor(["\ud800", 1]), cursor([1, 1])),
+        *("", "x", "é", cursor([]), cursor({"a": 1, "b": 2, "c": 3}), cursor(["a", "1", 1])),
+        *(cursor(["a", True, 1]), cursor(["a", float("inf"), 1]), cursor(["a", 2**63, 1])),
+        *(cursor(["a", -1, 1]), cursor(["\0", 1, 1]), cursor(["\ud800", 1, 1]), cursor([1, 1, 1])),
+        *(cursor(["a", 1]), cursor(["a", 1, "1"]), cursor(["a", 1, -1]), cursor(["a", 1, None])),
         base64.urlsafe_b64encode(b"[" * 100_000).decode(),
     ],
 )
@@ -135,7 +136,7 @@ def test_a_cursor_that_nobody_gave_out_is_none(value: str) -> None:
 
 
 def test_a_cursor_comes_back_as_it_was_given() -> None:
-    assert read_cursor(cursor(["zoë", 7])) == ("zoë", 7)
+    assert read_cursor(cursor(["zoë", 7, 50])) == ("zoë", 7, 50)
 
 
 def test_a_number_that_is_no_id_leads_nowhere(practice: Practice) -> None:

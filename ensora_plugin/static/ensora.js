@@ -9,7 +9,8 @@
 
   const listOf = (input) => document.getElementById(input.getAttribute("aria-controls"));
   const isOpen = (input) => input.getAttribute("aria-expanded") === "true";
-  const optionsOf = (input) => [...listOf(input).querySelectorAll("[role=option]")];
+  const optionsOf = (input) => [...listOf(input).querySelectorAll("[role=option][id]")];
+  const activeOf = (input) => listOf(input).querySelector(".e-active");
 
   function open(input) {
     // While a choice is on its way there is nothing else to choose.
@@ -43,33 +44,38 @@
   }
 
   function move(input, step) {
-    const options = optionsOf(input).filter((option) => option.id);
+    const options = optionsOf(input);
     if (!options.length) return;
-    const at = options.findIndex((option) => option.classList.contains("e-active"));
+    const at = options.indexOf(activeOf(input));
     activate(input, options[(at + step + options.length + (at < 0 && step < 0 ? 1 : 0)) % options.length]);
   }
 
   function choose(input, option) {
     if (!option || option.getAttribute("aria-disabled") === "true") return;
-    input.value = option.querySelector(".e-who").textContent;
-    close(input, { restore: false });
+    if (option.dataset.href) return window.location.assign(option.dataset.href);
+    const name = option.querySelector(".e-who");
+    if (name) input.value = name.textContent;
+    close(input, { restore: !name });
     input.dataset.chosen = "true";
     htmx.trigger(option, "ensora-choose");
   }
 
+  // Home and End go through the list once the keyboard is in it, else through what is typed.
+  const jump = (last) => (input) => (isOpen(input) && activeOf(input) ? activate(input, optionsOf(input).at(last)) : "typed");
   const keys = {
     ArrowDown: (input) => (isOpen(input) ? move(input, 1) : open(input)),
-    ArrowUp: (input) => (isOpen(input) ? move(input, -1) : open(input)),
-    Enter: (input) => (isOpen(input) ? choose(input, listOf(input).querySelector(".e-active")) : open(input)),
+    ArrowUp: (input, alt) => (isOpen(input) ? (alt ? close(input) : move(input, -1)) : open(input)),
+    Enter: (input) => (isOpen(input) ? choose(input, activeOf(input)) : open(input)),
     Escape: (input) => close(input),
-    Tab: (input) => close(input),
+    Tab: (input) => (close(input), "typed"),
+    Home: jump(0),
+    End: jump(-1),
   };
 
   root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") event.target.closest(".e-icon")?.classList.add("e-quiet");
     const input = event.target.closest("[role=combobox]");
-    if (!input || !keys[event.key]) return;
-    if (event.key !== "Tab") event.preventDefault();
-    keys[event.key](input);
+    if (input && keys[event.key] && keys[event.key](input, event.altKey) !== "typed") event.preventDefault();
   });
   root.addEventListener("input", (event) => {
     const input = event.target.closest("[role=combobox]");
@@ -95,9 +101,16 @@
     open(input);
   });
   root.addEventListener("focusout", (event) => {
+    event.target.closest(".e-icon")?.classList.remove("e-quiet");
     const input = event.target.closest("[role=combobox]");
     if (input && !input.dataset.chosen) close(input);
   });
+
+  const live = document.getElementById("ensora-live");
+  const announce = (menu) => {
+    const found = menu.querySelectorAll("[role=option][id]:not(.e-verb)").length;
+    live.textContent = found ? `${found} to choose from` : menu.querySelector(".e-none")?.textContent || "";
+  };
 
   // On a narrow screen the current tab and filter may lie outside of what is seen.
   const reveal = (scope) =>
@@ -116,24 +129,32 @@
 
   root.addEventListener("htmx:beforeSwap", (event) => {
     // These answers carry what went wrong, in the place where the person is.
-    if ([403, 409, 422].includes(event.detail.xhr.status)) {
-      if (/^<(tr|form|div id="ensora-)/.test(event.detail.serverResponse.trim())) {
-        event.detail.shouldSwap = true;
-        event.detail.isError = false;
-      }
+    const ours = /^<(tr|form|div id="ensora-)/.test(event.detail.serverResponse.trim());
+    if (ours && [403, 409, 422].includes(event.detail.xhr.status)) {
+      event.detail.shouldSwap = true;
+      event.detail.isError = false;
     }
+  });
+  root.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.matches(".e-menu")) announce(event.target);
   });
   root.addEventListener("htmx:load", (event) => {
-    ready(event.detail.elt.parentElement || root);
-    const invalid = event.detail.elt.querySelector?.("[aria-invalid], [type=password]");
-    if (event.detail.elt.matches?.("form.e-form") && invalid) invalid.focus();
-    if (event.detail.elt.matches?.("tr[id^=row-]") && document.activeElement === document.body) {
-      event.detail.elt.querySelector("[role=combobox]")?.focus();
+    const loaded = event.detail.elt;
+    ready(loaded.parentElement || root);
+    const invalid = loaded.querySelector?.("[aria-invalid], [type=password]");
+    if (loaded.matches?.("form.e-form") && invalid) invalid.focus();
+    if (loaded.matches?.("tr[id^=row-]")) {
+      const asked = loaded.querySelector(".e-ask :is(input, .e-primary)");
+      if (asked) asked.focus();
+      else if (document.activeElement === document.body) loaded.querySelector("[role=combobox]")?.focus();
     }
+    if (loaded.id === "ensora-table") htmx.trigger(document.body, "ensora-searched");
   });
   const trouble = {
-    0: "The connection was lost. Look at the network and try again; nothing was changed.",
-    403: "You may not do this any more. Load the page again.",
+    0: "The connection was lost. Look at the network and try again; nothing was changed, and what you typed is still here.",
+    400: "This page had been open for long. It is ready again: do it once more; what you typed is still here.",
+    401: "Your session has ended. What you typed is still here: sign in again in another tab, then go on.",
+    403: "You may not do this any more. Load the page again to see what you may do.",
     404: "This is no longer there, or no longer yours to see. Load the page again.",
     503: "The system is busy. Try again in a moment; nothing was changed.",
   };
@@ -142,44 +163,75 @@
       delete input.dataset.chosen;
       input.value = input.dataset.before;
     });
-    toast(trouble[event.detail.xhr.status] || "Something went wrong on our side; nothing was changed. Try again.", true);
+    const status = event.detail.xhr.status;
+    const menu = event.target.matches("[role=combobox]") && listOf(event.target);
+    if (menu && !menu.children.length) menu.innerHTML = '<li class="e-option e-none">Nothing could be looked up. Type to try again.</li>';
+    toast(trouble[status] || "Something went wrong on our side; nothing was changed. Try again.", {
+      bad: true,
+      link: status === 401 && ["Sign in", location.href],
+    });
   };
-  root.addEventListener("htmx:responseError", failed);
-  root.addEventListener("htmx:sendError", failed);
-  root.addEventListener("htmx:timeout", failed);
+  for (const name of ["responseError", "sendError", "timeout"]) root.addEventListener(`htmx:${name}`, failed);
+  document.body.addEventListener("ensora-token", (event) => {
+    root.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": event.detail.value }));
+  });
 
-  // New rows must not take a list away in which somebody is choosing: they wait until it is closed.
+  // New rows wait while somebody chooses or points at the old ones: no row may jump away under them.
   let fresh = false;
+  const table = () => document.getElementById("ensora-table");
+  const choosing = () => root.querySelector("[role=combobox][aria-expanded=true], [data-chosen], .e-ask");
+  const watched = () => table().querySelector("tr[id]") && table().matches(":hover, :focus-within");
   const refill = () => {
-    const table = document.getElementById("ensora-table");
-    if (!fresh || !table || root.querySelector("[role=combobox][aria-expanded=true], [data-chosen]")) return;
+    if (!fresh || !table() || choosing()) return;
     fresh = false;
-    htmx.trigger(table, "ensora-refresh");
+    htmx.trigger(table(), "ensora-refresh");
   };
-  document.body.addEventListener("ensora-rows", () => { fresh = true; refill(); });
-  root.addEventListener("focusout", () => setTimeout(refill, 0));
+  const refillUnwatched = () => setTimeout(() => fresh && table() && !watched() && refill(), 0);
+  document.body.addEventListener("ensora-rows", () => {
+    fresh = true;
+    if (table() && watched()) toast("The pull changed rows here.", { verb: ["Show", refill] });
+    else refill();
+  });
+  root.addEventListener("focusout", refillUnwatched);
+  root.addEventListener("mouseout", refillUnwatched);
 
   // --- The toast. ---
 
   const bread = document.getElementById("ensora-toast");
   let timer;
-  function toast(text, bad = false) {
+  const hide = () => (bread.matches(":hover, :focus-within") ? (timer = setTimeout(hide, 3000)) : (bread.hidden = true));
+  function toast(text, { bad = false, verb, link } = {}) {
     bread.textContent = text;
     bread.classList.toggle("e-bad", bad);
+    if (verb) {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "e-link", textContent: verb[0] });
+      button.addEventListener("click", () => { bread.hidden = true; verb[1](); });
+      bread.append(" ", button);
+    }
+    if (link) bread.append(" ", Object.assign(document.createElement("a"), { textContent: link[0], href: link[1], target: "_blank", rel: "noopener" }));
     bread.hidden = false;
     clearTimeout(timer);
-    timer = setTimeout(() => (bread.hidden = true), bad ? 12000 : 6000);
+    timer = setTimeout(hide, bad || verb ? 20000 : 6000);
   }
-  document.body.addEventListener("ensora-toast", (event) => toast(event.detail.text));
+  document.body.addEventListener("ensora-toast", ({ detail }) => {
+    const undo = () => document.querySelector(`#row-${detail.row} .e-undo`);
+    toast(detail.text, { verb: detail.row && ["Undo", () => undo()?.click()] });
+  });
+
+  // --- Filters and pop-ups. ---
 
   root.addEventListener("change", (event) => {
-    if (event.target.matches("[data-submits]")) event.target.form.submit();
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+  root.addEventListener("formdata", (event) => {
+    // What was not asked for has no place in the address.
+    for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
   });
 
   // htmx notes the address for its history, which is off; an address may hold a name that was searched for.
-  window.addEventListener("load", () => sessionStorage.removeItem("htmx-current-path-for-history"));
-
-  // --- Pop-ups. ---
+  const forget = () => sessionStorage.removeItem("htmx-current-path-for-history");
+  window.addEventListener("load", forget);
+  document.body.addEventListener("htmx:replacedInHistory", forget);
 
   root.querySelectorAll("dialog[data-modal][open]").forEach((dialog) => {
     dialog.close();

@@ -1,0 +1,117 @@
+"""How much there is in each tab, by the state of the mapping; taken anew only after a change."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import String, case, func, literal, null, select, union_all
+
+from .access import Scope
+from .columns import own_mapping
+from .database import AnySession, as_text
+from .entities import host_entity, in_agencies
+from .filters import STATES, Filters
+from .host import HostAdapter
+from .kinds import KINDS, SITE, Kind
+from .listing import chosen, shown
+from .models import Mapping
+
+#: So many agencies are offered as filters.
+_AGENCIES = 200
+
+
+@dataclass
+class Summary:
+    """The counts of each kind by the filters of `STATES`, and the actor's agencies by id."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    agencies: dict[str, str] = field(default_factory=dict)
+
+
+class Memory:
+    """Keeps what was counted until the stamp of its account changes; shared by threads."""
+
+    def __init__(self, most: int = 500) -> None:
+        self._kept: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
+        self._most = most
+        self._lock = Lock()
+
+    def get(self, key: Any, stamp: Any, make: Callable[[], Any]) -> Any:
+        """Return what is kept under a key with this stamp, or make it."""
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        made = make()
+        with self._lock:
+            self._kept[key] = stamp, made
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return made
+
+
+def summary(session: AnySession, scope: Scope, host: HostAdapter) -> Summary:
+    """Count the records that the actor sees in every tab, and name the agencies to filter by."""
+    kinds = [kind for kind in KINDS if kind is not SITE or scope.has_agency]
+    parts = [_counted(scope, kind, Filters()) for kind in kinds]
+    agency = host_entity(host, scope.account, SITE)
+    offered = (
+        select(agency.c.id, agency.c.name)
+        .where(in_agencies(scope, agency.c.id))
+        .order_by(agency.c.name)
+        .limit(_AGENCIES)
+        .subquery("offered_agency")
+    )
+    parts.append(
+        select(
+            literal("agency").label("what"),
+            as_text(offered.c.id).label("which"),
+            offered.c.name.cast(String).label("name"),
+            literal(0).label("count"),
+        )
+    )
+    found = Summary({kind.name: dict.fromkeys(STATES, 0) for kind in kinds})
+    for what, which, name, count in session.execute(union_all(*parts)):
+        if what == "agency":
+            found.agencies[which] = name
+        else:
+            _add(found.counts[what], which, count)
+    return found
+
+
+def counts(session: AnySession, scope: Scope, kind: Kind, filters: Filters) -> dict[str, int]:
+    """Count the records of a tab that all filters but state and search let through."""
+    found = dict.fromkeys(STATES, 0)
+    for _, which, _, count in session.execute(_counted(scope, kind, filters)):
+        _add(found, which, count)
+    return found
+
+
+def _counted(scope: Scope, kind: Kind, filters: Filters) -> Any:
+    settled = case((kind.settled, literal("settled")), else_=literal("to-map"))
+    state = func.coalesce(Mapping.state, settled).label("which")
+    counted = (
+        select(state, func.count().label("count"))
+        .select_from(kind.model)
+        .outerjoin(Mapping, own_mapping(kind))
+        .where(chosen(scope, kind, filters), shown(kind, filters))
+        .group_by(state)
+        .subquery(f"counted_{kind.name}")
+    )
+    return select(
+        literal(kind.name).label("what"),
+        counted.c.which,
+        null().cast(String).label("name"),
+        counted.c.count,
+    )
+
+
+def _add(found: dict[str, int], which: str, count: int) -> None:
+    found["all"] += count
+    if which in found:
+        found[which] += count

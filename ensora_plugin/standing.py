@@ -1,0 +1,63 @@
+"""Where an account stands at a request: its connection, its live run, and what is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
+
+from .access import open_sites_of
+from .database import AnySession
+from .models import Connection, History, Run, RunCount
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What every request needs to know of an account, read in one statement."""
+
+    connection: Connection
+    #: The latest run, be it due, under way or ended; None before the first.
+    run: Run | None
+    #: Sites that nobody has settled; they close the other tabs.
+    open_sites: int
+    #: Changes whenever records or mappings may have changed.
+    stamp: tuple[Any, ...]
+
+
+def standing(session: AnySession, account: str) -> Standing | None:
+    """Return where an account stands, None for one that has not the feature."""
+    row = session.execute(
+        select(
+            Connection,
+            Run,
+            open_sites_of(Connection.id).label("open_sites"),
+            _latest(History).label("history"),
+            _latest(Run).label("runs"),
+            _fetched().label("fetched"),
+        )
+        .outerjoin(Run, Run.id == _latest(Run))
+        .where(Connection.account == account)
+    ).first()
+    if row is None:
+        return None
+    run = row.Run
+    stamp = (row.history, row.runs, run.step if run else None, row.fetched)
+    return Standing(row.Connection, run, row.open_sites, stamp)
+
+
+def _latest(model: Any) -> Any:
+    of = aliased(model)
+    own = select(func.max(of.id)).where(of.account_id == Connection.id)
+    return own.correlate(Connection).scalar_subquery()
+
+
+def _fetched() -> Any:
+    """What the latest run fetched so far; it grows with every page."""
+    return (
+        select(func.sum(RunCount.fetched))
+        .where(RunCount.run_id == Run.id)
+        .correlate(Run)
+        .scalar_subquery()
+    )
