@@ -29,7 +29,7 @@ def sync_now() -> Any:
     if not may_sync():
         abort(403)
     request_run()
-    return fragment("progress.html", polls=0, **progress_context())
+    return fragment("progress.html", **progress_context())
 
 
 @bp.post("/stop")
@@ -40,15 +40,15 @@ def stop_run() -> Any:
     scope = scope_of()
     ask_to_stop(state_of_app().session, scope.account_id, scope.actor.name)
     look_again()
-    return tell(fragment("progress.html", polls=0, **progress_context()), changed={}, rows={})
+    return tell(fragment("progress.html", **progress_context()), changed={}, rows={})
 
 
 @bp.get("/progress")
 def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
     polls = request.args.get("polls", type=int, default=0) + 1
-    context = progress_context()
-    response = fragment("progress.html", polls=polls, **context)
+    context = progress_context() | {"polls": polls}
+    response = fragment("progress.html", **context)
     panel, asked = context["panel"], request.args
     # Counts are taken now and then while a run goes on; rows come anew with each step and at the
     # end. A short run may have ended before it was seen at any step.

@@ -123,6 +123,7 @@ def progress_context() -> dict[str, Any]:
         "panel": progress(state_of_app().session, connection_of(), standing_of().run),
         "may_sync": may_sync(),
         "may_connect": scope_of().may("admin"),
+        "polls": 0,
     }
 
 
