@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import abort, request, url_for
 
-from . import schedule
+from . import runs, schedule
 from .connecting import connect
 from .errors import EnsoraError, NotAnAdmin
 from .forms import ConnectForm
@@ -75,6 +75,18 @@ def sync_now() -> Any:
     return fragment("progress.html", polls=0, **progress_context())
 
 
+@bp.post("/stop")
+def stop_run() -> Any:
+    """Stop the pull that goes on; what it stored stays, and the next one goes on there."""
+    if not may_sync():
+        abort(403)
+    scope, state = scope_of(), state_of_app()
+    runs.ask_to_stop(state.session, scope.account_id, scope.actor.name)
+    look_again()
+    response = fragment("progress.html", polls=0, **progress_context())
+    return tell(response, changed={}, rows={})
+
+
 @bp.get("/progress")
 def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
@@ -82,8 +94,9 @@ def progress_panel() -> Any:
     context = progress_context()
     response = fragment("progress.html", polls=polls, **context)
     panel, asked = context["panel"], request.args
-    # Counts are taken now and then while a run goes on; rows come anew with each step, at the end.
-    stepped = asked.get("was") != str(panel.step)
+    # Counts are taken now and then while a run goes on; rows come anew with each step and at the
+    # end. A short run may have ended before it was seen at any step.
+    stepped = not panel.live or asked.get("was") != str(panel.step)
     events: dict[str, Any] = {}
     if stepped or asked.get("polls", "").endswith("5"):
         events["changed"] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, select
+from sqlalchemy import Integer, bindparam, delete, exists, select, update
 
 from .clock import as_utc, utcnow
 from .crypto import Sealer
@@ -64,14 +64,28 @@ def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -
             if before is None or _stand(item.record) >= _stand(before.record):
                 whole[item.record.id] = item
     _write_set_aside(session, place, kind, whole, broken)
-    written = _write_records(session, place, kind, whole, tally)
+    written, gone = _write_records(session, place, kind, whole, tally)
     tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
     if written:
         _write_beside(session, place, kind, written)
-    row = {"cursor": page.cursor, "moved_at": utcnow()}
-    key = {"account_id": place.account_id, "kind": kind.name}
-    upsert(session, Feed.__table__, [key | row], list(key))
+    _move_on(session, place, kind, page.cursor, gone)
     return tally
+
+
+def _move_on(session: AnySession, place: Place, kind: Kind, cursor: str | None, gone: int) -> None:
+    """Store where the feed goes on, and add up what left use, less what came back."""
+    key = {"account_id": place.account_id, "kind": kind.name}
+    upsert(session, Feed.__table__, [key | {"cursor": cursor, "moved_at": utcnow()}], list(key))
+    if gone:
+        more = {"account": place.account_id, "of_kind": kind.name, "more": gone}
+        session.connection().execute(_ADD_GONE, more)
+
+
+_ADD_GONE = (
+    update(Feed.__table__)
+    .where(Feed.account_id == bindparam("account"), Feed.kind == bindparam("of_kind"))
+    .values(gone=Feed.gone + bindparam("more", type_=Integer))
+)
 
 
 def _stand(record: Any) -> tuple[int, Any]:
@@ -81,14 +95,18 @@ def _stand(record: Any) -> tuple[int, Any]:
 
 def _write_records(
     session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]], tally: Tally
-) -> list[Any]:
-    """Insert and update rows of the record table; return the records that were new or changed."""
+) -> tuple[list[Any], int]:
+    """Insert and update rows of the record table.
+
+    Return the records that were new or changed, and how many left use, less those that came back.
+    """
     own = {"account": place.account_id, "ids": list(whole)}
-    found = session.connection().execute(_stored(kind.model), own)
+    found = session.connection().execute(_stored(kind), own)
     stored = {row.vendor_id: row for row in found}
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     written: list[Any] = []
+    gone = 0
     for vendor_id, item in whole.items():
         old = stored.get(vendor_id)
         if old and (
@@ -100,6 +118,8 @@ def _write_records(
         columns["vendor_id"] = vendor_id
         columns["modified_at"] = as_utc(item.record.modified_at)
         columns["checksum"] = item.checksum
+        if old:
+            gone += old.in_use - kind.in_use(columns)
         (changed if old else new).append(columns)
         written.append(item.record)
     tally.new, tally.changed = len(new), len(changed)
@@ -111,15 +131,20 @@ def _write_records(
         _touch_beside(session, place.account_id, kind, [row["vendor_id"] for row in changed])
     insert_rows(session, kind.model.__table__, new)
     upsert(session, kind.model.__table__, changed, ["account_id", "vendor_id"])
-    return written
+    return written, gone
 
 
 @cache
-def _stored(model: type[Any]) -> Any:
+def _stored(kind: Kind) -> Any:
     """SELECT what is compared of the stored records of some `ids` of an `account`."""
+    model: Any = kind.model
     version = model.version if model is Note else model.id * 0
     return select(
-        model.vendor_id, model.checksum, model.modified_at, version.label("version")
+        model.vendor_id,
+        model.checksum,
+        model.modified_at,
+        version.label("version"),
+        (~kind.settled).label("in_use"),
     ).where(
         model.account_id == bindparam("account"),
         model.vendor_id.in_(bindparam("ids", expanding=True)),

@@ -1,11 +1,12 @@
-"""Where an account stands at a request: its connection, its live run, and what is open."""
+"""Where an account stands at a request: its connection, its latest run, and what is open."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from .access import open_sites_of
 from .database import AnySession
@@ -17,7 +18,7 @@ class Standing:
     """What every request needs to know of an account, read in one statement."""
 
     connection: Connection
-    #: The run that is due or under way, None where there is none.
+    #: The latest run, None where there was none yet.
     run: Run | None
     #: Sites that nobody has settled; they close the other tabs.
     open_sites: int
@@ -33,26 +34,26 @@ def standing(session: AnySession, account: str) -> Standing | None:
             Run,
             open_sites_of(Connection.id).label("open_sites"),
             _latest(History).label("history"),
-            _latest(Run).label("runs"),
             _fetched().label("fetched"),
         )
-        .outerjoin(Run, and_(Run.account_id == Connection.id, Run.state.in_(("due", "running"))))
+        .outerjoin(Run, Run.id == _latest(Run))
         .where(Connection.account == account)
     ).first()
     if row is None:
         return None
     run = row.Run
-    stamp = (row.history, row.runs, run.step if run else None, row.fetched)
+    stamp = (row.history, run and run.id, run and run.state, run and run.step, row.fetched)
     return Standing(row.Connection, run, row.open_sites, stamp)
 
 
 def _latest(model: Any) -> Any:
-    own = select(func.max(model.id)).where(model.account_id == Connection.id)
+    of_account = aliased(model)
+    own = select(func.max(of_account.id)).where(of_account.account_id == Connection.id)
     return own.correlate(Connection).scalar_subquery()
 
 
 def _fetched() -> Any:
-    """What the live run fetched so far; it grows with every page."""
+    """What the latest run fetched so far; it grows with every page."""
     return (
         select(func.sum(RunCount.fetched))
         .where(RunCount.run_id == Run.id)

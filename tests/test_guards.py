@@ -34,10 +34,10 @@ LAYERS = (
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
     "note_reasons trying entities depending foreseeing releasing changing undoing mapping "
-    "rendering withdrawing choices choices_notes option columns searching dates filters listing "
-    "counting standing overview panel reports rows row_words row_icons cli_text explain "
-    "explain_notes explain_people explanation",
-    "sync schedule heartbeat",
+    "rendering withdrawing guard choices choices_notes option columns searching dates "
+    "filters listing counting standing overview panel reports rows row_words row_icons cli_text "
+    "explain explain_notes explain_people explanation",
+    "runs sync schedule heartbeat",
     "views connect_views row_views created_view way_back web jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
