@@ -1,19 +1,46 @@
-"""The way back from a create page of the host."""
+"""The host's own pages: the ways to them from a row, and the way back from a create page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import redirect, request, session, url_for
+from flask import abort, redirect, request, session, url_for
 
 from .directory import refresh_entity
 from .errors import NotAllowed
 from .forms import RowForm
 from .kinds import Kind
-from .row_views import Done, change_row, map_chosen
-from .way_back import is_way_back
-from .web import bp, needs, open_kind
+from .row_icons import values_of
+from .row_views import Done, change_row, map_chosen, row_of
+from .views import page_of, views_of
+from .way_back import is_way_back, way_back
+from .web import ROW, bp, needs, open_kind
 from .withdrawing import Desk
+
+
+@bp.get(f"{ROW}/edit")
+def edit_entity(slug: str, record_id: int) -> Any:
+    """Lead to the host's page of the entity that a row is mapped to."""
+    kind = open_kind(slug)
+    row = row_of(kind, record_id)
+    return _lead(kind, row, "edit", row.entity_id)
+
+
+@bp.get(f"{ROW}/create")
+def create_entity(slug: str, record_id: int) -> Any:
+    """Lead to the host's create page with what the row knows, and the way back."""
+    kind = open_kind(slug)
+    row = row_of(kind, record_id)
+    back = url_for("ensora.created", slug=slug, way=way_back(), row=record_id)
+    return _lead(kind, row, "create", None, values=values_of(row, kind), back=back)
+
+
+def _lead(kind: Kind, row: Any, verb: str, host_id: Any, **told: Any) -> Any:
+    """Redirect where the row's icon is active; 403 else."""
+    view = views_of(kind, [row])[0]
+    if not any(icon.symbol == verb and icon.enabled for icon in view.icons):
+        abort(403)
+    return redirect(page_of(kind, host_id, verb, **told) or abort(404))
 
 
 @bp.get("/<slug>/created")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from .access import Scope
-from .host import HostAdapter
 from .kinds import NOTE, Kind
 from .mapping import why_not_deleted
 
 
 @dataclass(frozen=True)
 class Icon:
-    """An icon of the Action column: a name, and an address or form, or why it is disabled."""
+    """An icon of the Action column: a name and a symbol, or why it is disabled."""
 
     name: str
     symbol: str
     reason: str | None
-    url: str | None = None
 
     @property
     def enabled(self) -> bool:
@@ -33,42 +32,48 @@ def why_not_changed(row: Any) -> str | None:
 
 
 def icons_of(
-    row: Any, record: Any, scope: Scope, host: HostAdapter, kind: Kind, *, hidden: bool, back: str
+    row: Any, scope: Scope, kind: Kind, pages: Collection[str], *, hidden: bool
 ) -> tuple[Icon, ...]:
+    """Return the icons of a row; `pages` are the verbs that the host has a page for, and `hidden`
+    says that the entity is not the actor's, or gone.
+    """
     may_map = None if scope.may("map") else "You do not have the permission to map"
     reason = may_map or why_not_changed(row) or why_not_deleted(kind, row.state, row.dependents)
     delete = Icon("Delete mapping", "delete", reason)
     if kind is NOTE:
         return (delete,)
     noun = kind.entity_noun.lower()
+    edit = _why_not_edited(row, scope, kind, noun, hidden)
+    create = _why_not_created(row, scope, kind, noun)
+    missing = "There is no page for this"
     return (
         delete,
-        _edit_icon(row, scope, host, kind, noun, hidden),
-        _create_icon(row, record, scope, host, kind, noun, back),
+        Icon(f"Edit {noun}", "edit", edit or (None if "edit" in pages else missing)),
+        Icon(f"Create {noun}", "create", create or (None if "create" in pages else missing)),
     )
 
 
-def _edit_icon(
-    row: Any, scope: Scope, host: HostAdapter, kind: Kind, noun: str, hidden: bool
-) -> Icon:
+def _why_not_edited(row: Any, scope: Scope, kind: Kind, noun: str, hidden: bool) -> str | None:
     if row.host_id is None:
-        return Icon(f"Edit {noun}", "edit", f"There is no {noun} to edit yet")
+        return f"There is no {noun} to edit yet"
     if hidden:
-        return Icon(f"Edit {noun}", "edit", f"This {noun} is not yours to edit, or is gone")
+        return f"This {noun} is not yours to edit, or is gone"
     if not scope.may(f"edit_{kind.entity}"):
-        return Icon(f"Edit {noun}", "edit", f"You do not have the permission to edit {noun}")
-    url = host.url(kind.entity, row.entity_id, "edit")
-    return Icon(f"Edit {noun}", "edit", None if url else "There is no page for this", url)
+        return f"You do not have the permission to edit {noun}"
+    return None
 
 
-def _create_icon(
-    row: Any, record: Any, scope: Scope, host: HostAdapter, kind: Kind, noun: str, back: str
-) -> Icon:
-    name = f"Create {noun}"
+def _why_not_created(row: Any, scope: Scope, kind: Kind, noun: str) -> str | None:
     if row.host_id is not None:
-        return Icon(name, "create", f"It is mapped to a {noun} already")
+        return f"It is mapped to a {noun} already"
     if not scope.may(f"create_{kind.entity}"):
-        return Icon(name, "create", f"You do not have the permission to create {noun}")
+        return f"You do not have the permission to create {noun}"
+    return None
+
+
+def values_of(row: Any, kind: Kind) -> dict[str, str]:
+    """Return what a create page gets of a row: names, birth date or email, and agency."""
+    record = row[0]
     values = {
         field: str(getattr(record, field))
         for field in ("name", "first_name", "last_name", "date_of_birth", "email")
@@ -76,5 +81,4 @@ def _create_icon(
     }
     if kind.by_site and row.home_agency is not None:
         values["agency_id"] = row.home_agency
-    url = host.url(kind.entity, None, "create", values, f"{back}&row={record.id}")
-    return Icon(name, "create", None if url else "There is no page for this", url)
+    return values

@@ -59,7 +59,7 @@ def row_options(slug: str, record_id: int) -> Any:
     search = filters_of(kind).search
     offered = options(state.session, scope_of(), state.host, kind, row[0], search)
     view = views_of(kind, [row])[0]
-    create = next((icon.url for icon in view.icons if icon.symbol == "create"), None)
+    create = any(icon.symbol == "create" and icon.enabled for icon in view.icons)
     return fragment("options.html", row=view, options=offered, search=search, create=create)
 
 

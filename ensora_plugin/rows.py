@@ -4,13 +4,13 @@ only print it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from .access import Scope
 from .clock import utcnow
-from .host import HostAdapter
 from .kinds import NOTE, Kind
 from .row_icons import Icon, icons_of, why_not_changed
 from .row_words import LABEL, SUB, TITLE, Nearest, nearest_of, remark, why_text
@@ -66,12 +66,10 @@ class RowView:
     undo: int
 
 
-def row_view(
-    row: Any, scope: Scope, host: HostAdapter, kind: Kind, *, at: str, back: str
-) -> RowView:
+def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[str]) -> RowView:
     """Return what a row of `listing.py` says.
 
-    `at` is the address of its tab, `back` where a create page of the host leads.
+    `at` is the address of its tab, `pages` are the verbs that the host has a page for.
     """
     record = row[0]
     may_map = scope.may("map")
@@ -100,7 +98,7 @@ def row_view(
         nearest=nearest_of(kind, row, record) if may_map and not row.state else None,
         rendering=rendering,
         rendering_sub=rendering_sub,
-        icons=icons_of(row, record, scope, host, kind, hidden=hidden or vanished, back=back),
+        icons=icons_of(row, scope, kind, pages, hidden=hidden or vanished),
         ignored=_ignored(row),
         undo=row.version if may_map and not hidden and _own_of_today(row, scope) else 0,
     )

@@ -1,4 +1,4 @@
-"""Where an account stands at a request: its connection, its live run, and what is open."""
+"""Where an account stands at a request: its connection, its latest run, and what is open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Standing:
     """What every request needs to know of an account, read in one statement."""
 
     connection: Connection
-    #: The latest run, be it due, under way or ended; None before the first.
+    #: The latest run, None where there was none yet.
     run: Run | None
     #: Sites that nobody has settled; they close the other tabs.
     open_sites: int
@@ -34,7 +34,6 @@ def standing(session: AnySession, account: str) -> Standing | None:
             Run,
             open_sites_of(Connection.id).label("open_sites"),
             _latest(History).label("history"),
-            _latest(Run).label("runs"),
             _fetched().label("fetched"),
         )
         .outerjoin(Run, Run.id == _latest(Run))
@@ -43,13 +42,13 @@ def standing(session: AnySession, account: str) -> Standing | None:
     if row is None:
         return None
     run = row.Run
-    stamp = (row.history, row.runs, run.step if run else None, row.fetched)
+    stamp = (row.history, run and run.id, run and run.state, run and run.step, row.fetched)
     return Standing(row.Connection, run, row.open_sites, stamp)
 
 
 def _latest(model: Any) -> Any:
-    of = aliased(model)
-    own = select(func.max(of.id)).where(of.account_id == Connection.id)
+    of_account = aliased(model)
+    own = select(func.max(of_account.id)).where(of_account.account_id == Connection.id)
     return own.correlate(Connection).scalar_subquery()
 
 

@@ -16,7 +16,6 @@ from .kinds import BY_SLUG, KINDS, NOTE, SITE, Kind
 from .listing import list_page
 from .panel import progress
 from .rows import RowView, row_view
-from .way_back import way_back
 from .web import bp, closed, connection_of, kind_of, open_kind, scope_of, standing_of, state_of_app
 
 
@@ -104,10 +103,18 @@ def _rows_context(kind: Kind) -> dict[str, Any]:
 
 def views_of(kind: Kind, rows: list[Any]) -> list[RowView]:
     """Return what rows of a list say to the person of the request."""
-    state, scope = state_of_app(), scope_of()
-    at = url_for("ensora.tab", slug=kind.slug)
-    back = url_for("ensora.created", slug=kind.slug, way=way_back())
-    return [row_view(row, scope, state.host, kind, at=at, back=back) for row in rows]
+    scope, at = scope_of(), url_for("ensora.tab", slug=kind.slug)
+    mapped = next((row.entity_id for row in rows if row.entity_id is not None), None)
+    pages = [verb for verb, id in (("edit", mapped), ("create", None)) if page_of(kind, id, verb)]
+    return [row_view(row, scope, kind, at=at, pages=pages) for row in rows]
+
+
+def page_of(kind: Kind, host_id: Any, verb: str, **told: Any) -> str | None:
+    """Return the address of the host's page that edits or creates an entity, if it has one."""
+    if kind is NOTE:
+        return None
+    found: str | None = state_of_app().host.url(kind.entity, host_id, verb, **told)
+    return found
 
 
 def may_sync() -> bool:

@@ -10,16 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from demo.data import World
-from ensora_plugin.models import Student
+from ensora_plugin.models import Mapping, Student
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record
 
 PEOPLE = ("ada", "bo", "cy", "dee", "eve")
 
 #: Endpoint -> method, path, and what each person gets. {own}: a student of Northside Clinic, bo's
-#: agency; {other}: a student of another agency of the account. A posted form is empty, so that 422
+#: agency, who is mapped; {other}: a student of another agency of the account; {mapped} and {open}:
+#: one of those who is mapped, and who is not. A posted form is empty, so that 422
 #: means: allowed, but nothing was said.
 MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
     "window": [("GET", "/", dict(ada=302, bo=302, cy=302, dee=302, eve=302))],
@@ -70,6 +72,14 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
         ("GET", "/clients/{own}/why", dict(ada=200, bo=200, cy=200, dee=404, eve=404)),
         ("GET", "/clients/{other}/why", dict(ada=200, bo=404, cy=200, dee=404, eve=404)),
     ],
+    "edit_entity": [
+        ("GET", "/clients/{mapped}/edit", dict(ada=302, bo=404, cy=403, dee=404, eve=404)),
+        ("GET", "/clients/{own}/edit", dict(ada=302, bo=302, cy=403, dee=404, eve=404)),
+    ],
+    "create_entity": [
+        ("GET", "/clients/{open}/create", dict(ada=302, bo=404, cy=403, dee=404, eve=404)),
+        ("GET", "/clients/{own}/create", dict(ada=403, bo=403, cy=403, dee=404, eve=404)),
+    ],
     "undo_row": [
         ("POST", "/clients/{own}/undo", dict(ada=422, bo=422, cy=403, dee=404, eve=404)),
         ("POST", "/clients/{other}/undo", dict(ada=422, bo=404, cy=403, dee=404, eve=404)),
@@ -108,9 +118,16 @@ def people(practice: Practice) -> dict[str, Person]:
 def ids(practice: Practice) -> dict[str, int]:
     sites = {site["name"]: site["id"] for site in practice.world.organizations[0]["sites"]}
     northside = sites["Northside Clinic"]
-    own = record(practice, "clients", Student.site_id == northside)
-    other = record(practice, "clients", Student.site_id != northside)
-    return {"own": own.id, "other": other.id}
+    auto = Student.vendor_id.in_(
+        select(Mapping.vendor_id).where(Mapping.kind == "student", Mapping.state == "auto")
+    )
+    elsewhere = Student.site_id != northside
+    return {
+        "own": record(practice, "clients", Student.site_id == northside, auto).id,
+        "other": record(practice, "clients", elsewhere).id,
+        "mapped": record(practice, "clients", elsewhere, auto).id,
+        "open": record(practice, "clients", elsewhere, Student.why == "no_such_client").id,
+    }
 
 
 def test_every_route_has_an_entry(practice: Practice) -> None:

@@ -34,10 +34,7 @@
   }
 
   function activate(input, option) {
-    optionsOf(input).forEach((each) => {
-      each.classList.toggle("e-active", each === option);
-      each.setAttribute("aria-selected", each === option ? "true" : "false");
-    });
+    for (const each of optionsOf(input)) each.setAttribute("aria-selected", String(each.classList.toggle("e-active", each === option)));
     if (!option) return input.removeAttribute("aria-activedescendant");
     input.setAttribute("aria-activedescendant", option.id);
     option.scrollIntoView({ block: "nearest" });
@@ -51,7 +48,7 @@
   }
 
   function choose(input, option) {
-    if (!option || option.getAttribute("aria-disabled") === "true") return;
+    if (!option || option.ariaDisabled === "true") return;
     if (option.dataset.href) return window.location.assign(option.dataset.href);
     const name = option.querySelector(".e-who");
     if (name) input.value = name.textContent;
@@ -77,9 +74,8 @@
     const input = event.target.closest("[role=combobox]");
     if (input && keys[event.key] && keys[event.key](input, event.altKey) !== "typed") event.preventDefault();
   });
-  root.addEventListener("input", (event) => {
-    const input = event.target.closest("[role=combobox]");
-    if (!input || input.dataset.chosen) return;
+  root.addEventListener("input", ({ target: input }) => {
+    if (!input.matches("[role=combobox]") || input.dataset.chosen) return;
     const typed = input.value;
     open(input);
     input.value = typed;
@@ -87,10 +83,8 @@
     activate(input, null);
     htmx.trigger(input, "ensora-search");
   });
-  root.addEventListener("mousedown", (event) => {
-    // A press on an option must not take the focus from the field, which would close the list.
-    if (event.target.closest(".e-menu")) event.preventDefault();
-  });
+  // A press on an option must not take the focus from the field, which would close the list.
+  root.addEventListener("mousedown", (event) => event.target.closest(".e-menu") && event.preventDefault());
   root.addEventListener("click", (event) => {
     const option = event.target.closest("[role=option]");
     const pick = event.target.closest("[data-combobox]");
@@ -118,10 +112,32 @@
       link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft - 24;
     });
 
+  // What every row has in common is added here; without this script a field only shows what is mapped.
+  const at = (element) => element.closest("table").dataset.at + element.closest("tr").id.slice(4);
+  function equip(element, attributes) {
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    htmx.process(element);
+  }
+  function makeCombobox(pick) {
+    const input = pick.querySelector("input");
+    const list = `list-${input.id}`;
+    pick.append(Object.assign(document.createElement("ul"), { id: list, className: "e-menu", role: "listbox", hidden: true }));
+    pick.lastChild.setAttribute("aria-label", input.getAttribute("aria-label"));
+    input.removeAttribute("readonly");
+    equip(input, {
+      name: "q", role: "combobox", autocomplete: "off", maxlength: 255,
+      "aria-expanded": "false", "aria-autocomplete": "list", "aria-controls": list,
+      "hx-get": `${at(input)}/options`, "hx-trigger": "ensora-open, ensora-search delay:200ms",
+      "hx-target": `#${list}`, "hx-swap": "innerHTML", "hx-sync": "this:replace",
+    });
+  }
+  const makeDeep = (deep) =>
+    equip(deep, { "hx-get": `${at(deep)}/why`, "hx-trigger": "toggle once", "hx-target": "find div", "hx-swap": "innerHTML" });
+
   const ready = (scope) => {
     reveal(scope);
-    // Without this script the field only shows what is mapped.
-    scope.querySelectorAll("[role=combobox][readonly]").forEach((input) => input.removeAttribute("readonly"));
+    scope.querySelectorAll("[data-combobox]:not(:has(ul))").forEach(makeCombobox);
+    scope.querySelectorAll(".e-deep:not([hx-get])").forEach(makeDeep);
   };
   ready(root);
 
@@ -135,9 +151,7 @@
       event.detail.isError = false;
     }
   });
-  root.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target.matches(".e-menu")) announce(event.target);
-  });
+  root.addEventListener("htmx:afterSwap", ({ target }) => target.matches(".e-menu") && announce(target));
   root.addEventListener("htmx:load", (event) => {
     const loaded = event.detail.elt;
     ready(loaded.parentElement || root);
@@ -145,8 +159,8 @@
     if (loaded.matches?.("form.e-form") && invalid) invalid.focus();
     if (loaded.matches?.("tr[id^=row-]")) {
       const asked = loaded.querySelector(".e-ask :is(input, .e-primary)");
-      if (asked) asked.focus();
-      else if (document.activeElement === document.body) loaded.querySelector("[role=combobox]")?.focus();
+      asked?.focus();
+      if (!asked && document.activeElement === document.body) loaded.querySelector("[role=combobox]")?.focus();
     }
     if (loaded.id === "ensora-table") htmx.trigger(document.body, "ensora-searched");
   });
@@ -163,13 +177,11 @@
       delete input.dataset.chosen;
       input.value = input.dataset.before;
     });
-    const status = event.detail.xhr.status;
+    const { status } = event.detail.xhr;
     const menu = event.target.matches("[role=combobox]") && listOf(event.target);
     if (menu && !menu.children.length) menu.innerHTML = '<li class="e-option e-none">Nothing could be looked up. Type to try again.</li>';
-    toast(trouble[status] || "Something went wrong on our side; nothing was changed. Try again.", {
-      bad: true,
-      link: status === 401 && ["Sign in", location.href],
-    });
+    const link = status === 401 && ["Sign in", location.href];
+    toast(trouble[status] || "Something went wrong on our side; nothing was changed. Try again.", { bad: true, link });
   };
   for (const name of ["responseError", "sendError", "timeout"]) root.addEventListener(`htmx:${name}`, failed);
   document.body.addEventListener("ensora-token", (event) => {
@@ -186,7 +198,7 @@
     fresh = false;
     htmx.trigger(table(), "ensora-refresh");
   };
-  const refillUnwatched = () => setTimeout(() => fresh && table() && !watched() && refill(), 0);
+  const refillUnwatched = () => setTimeout(() => fresh && table() && !watched() && refill());
   document.body.addEventListener("ensora-rows", () => {
     fresh = true;
     if (table() && watched()) toast("The pull changed rows here.", { verb: ["Show", refill] });
@@ -204,9 +216,8 @@
     bread.textContent = text;
     bread.classList.toggle("e-bad", bad);
     if (verb) {
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "e-link", textContent: verb[0] });
-      button.addEventListener("click", () => { bread.hidden = true; verb[1](); });
-      bread.append(" ", button);
+      const done = () => { bread.hidden = true; verb[1](); };
+      bread.append(" ", Object.assign(document.createElement("button"), { type: "button", className: "e-link", textContent: verb[0], onclick: done }));
     }
     if (link) bread.append(" ", Object.assign(document.createElement("a"), { textContent: link[0], href: link[1], target: "_blank", rel: "noopener" }));
     bread.hidden = false;
@@ -220,9 +231,7 @@
 
   // --- Filters and pop-ups. ---
 
-  root.addEventListener("change", (event) => {
-    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
-  });
+  root.addEventListener("change", ({ target }) => target.matches("[data-submits]") && target.form.requestSubmit());
   root.addEventListener("formdata", (event) => {
     // What was not asked for has no place in the address.
     for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
@@ -230,13 +239,9 @@
 
   // htmx notes the address for its history, which is off; an address may hold a name that was searched for.
   const forget = () => sessionStorage.removeItem("htmx-current-path-for-history");
-  window.addEventListener("load", forget);
-  document.body.addEventListener("htmx:replacedInHistory", forget);
+  for (const name of ["load", "htmx:replacedInHistory"]) window.addEventListener(name, forget);
 
-  root.querySelectorAll("dialog[data-modal][open]").forEach((dialog) => {
-    dialog.close();
-    dialog.showModal();
-  });
+  for (const dialog of root.querySelectorAll("dialog[data-modal][open]")) dialog.close() || dialog.showModal();
   root.addEventListener("click", (event) => {
     if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
     const opener = event.target.closest("[data-opens]");
