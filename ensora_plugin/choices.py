@@ -17,9 +17,9 @@ from .kinds import NOTE, SITE, STUDENT, Kind
 from .listing import in_agencies, starts_with
 from .mapping import find_entity, host_entity
 from .models import Directory, DirectoryAgency, Mapping, Note, Record
+from .records import checked_date
 from .rows import day_text, time_text
 from .text import text_key
-from .vendor import checked_date
 
 PAGE = 20
 #: Appointments of so many days around the note's day are offered.

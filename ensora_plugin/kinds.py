@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, false
 from .clock import as_utc
 from .host import Entity
 from .models import Note, Record, Site, Student, User
+from .records import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 from .soap import Session, read_session
 from .text import joint_key, list_keys
-from .vendor import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 
 
 @dataclass(frozen=True)

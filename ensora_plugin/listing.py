@@ -43,8 +43,8 @@ from .models import (
     Student,
     User,
 )
+from .records import checked_date
 from .text import text_key
-from .vendor import checked_date
 
 PAGE = 50
 #: The filters by the state of the mapping, as they stand in the address, with their words.

@@ -14,9 +14,10 @@ from .crypto import Sealer
 from .database import AnySession, insert_rows, upsert
 from .kinds import Kind
 from .models import Connection, Content, Feed, Membership, Note, RenderingRow, SetAside, Student
+from .pages import Page, place_name
+from .records import Broken, Whole
 from .soap import content_bytes
 from .trying import groups_of, notes_of, touch
-from .vendor import Broken, Page, Whole
 
 
 @dataclass
@@ -63,7 +64,7 @@ def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -
             before = whole.get(item.record.id)
             if before is None or _stand(item.record) >= _stand(before.record):
                 whole[item.record.id] = item
-    _write_set_aside(session, place, kind, whole, broken)
+    _write_set_aside(session, place, kind, [*whole, place_name(page.asked)], broken)
     written = _write_records(session, place, kind, whole, tally)
     tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
     if written:
@@ -210,13 +211,13 @@ def _write_set_aside(
     session: AnySession,
     place: Place,
     kind: Kind,
-    whole: Collection[str],
+    read: Collection[str],
     broken: dict[str, Broken],
 ) -> None:
-    """Set broken records aside; one that comes whole again ends that."""
+    """Set broken records aside, until one comes whole or what stands in its place is read."""
     own = {"account": place.account_id, "of_kind": kind.name}
     if session.connection().execute(_ANY_ASIDE, own).first():
-        session.connection().execute(_WHOLE_AGAIN, own | {"ids": list(whole)})
+        session.connection().execute(_WHOLE_AGAIN, own | {"ids": list(read)})
     key = {"account_id": place.account_id, "kind": kind.name}
     by = {"run_id": place.run_id, "at": utcnow()}
     rows = [

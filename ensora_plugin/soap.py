@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from .clock import as_utc
+from .records import FieldIn, checked_date
 from .text import text_key
-from .vendor import FieldIn, checked_date
 
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 
