@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, select
+from sqlalchemy import bindparam, delete, select
 
 from .clock import as_utc, utcnow
+from .content import forget_content, write_content
 from .crypto import Sealer
 from .database import AnySession, insert_rows, upsert
 from .kinds import Kind
-from .models import Connection, Content, Feed, Membership, Note, RenderingRow, SetAside, Student
+from .models import Connection, Feed, Membership, Note, SetAside, Student
 from .pages import Page, place_name
 from .records import Broken, Whole
-from .soap import content_bytes
 from .trying import groups_of, notes_of, touch
 
 
@@ -52,27 +52,33 @@ def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -
 
     Only what is new or changed is written. A record that goes back in version is left as it stands.
     """
-    tally = Tally(fetched=len(page.items))
+    whole, broken = _last_words(page)
+    _write_set_aside(session, place, kind, [*whole, place_name(page.asked)], broken)
+    new, changed = _compare(session, place, kind, whole)
+    if new or changed:
+        _write_records(session, place, kind, new, changed)
+        _write_beside(session, place, kind, new, changed)
+    row = {"account_id": place.account_id, "kind": kind.name, "cursor": page.cursor}
+    upsert(session, Feed.__table__, [row | {"moved_at": utcnow()}], ["account_id", "kind"])
+    tally = Tally(fetched=len(page.items), new=len(new), changed=len(changed))
+    tally.set_aside = sum(isinstance(item, Broken) for item in page.items)
+    tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
+    return tally
+
+
+def _last_words(page: Page[Any]) -> tuple[dict[str, Whole[Any]], dict[str, Broken]]:
+    """Return what a page says of each record, by id: the newest state of those that come twice."""
     whole: dict[str, Whole[Any]] = {}
     broken: dict[str, Broken] = {}
     for item in page.items:
         if isinstance(item, Broken):
             broken[item.vendor_id] = item
-            tally.set_aside += 1
-        else:
-            broken.pop(item.record.id, None)
-            before = whole.get(item.record.id)
-            if before is None or _stand(item.record) >= _stand(before.record):
-                whole[item.record.id] = item
-    _write_set_aside(session, place, kind, [*whole, place_name(page.asked)], broken)
-    written = _write_records(session, place, kind, whole, tally)
-    tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
-    if written:
-        _write_beside(session, place, kind, written)
-    row = {"cursor": page.cursor, "moved_at": utcnow()}
-    key = {"account_id": place.account_id, "kind": kind.name}
-    upsert(session, Feed.__table__, [key | row], list(key))
-    return tally
+            continue
+        broken.pop(item.record.id, None)
+        before = whole.get(item.record.id)
+        if before is None or _stand(item.record) >= _stand(before.record):
+            whole[item.record.id] = item
+    return whole, broken
 
 
 def _stand(record: Any) -> tuple[int, Any]:
@@ -80,39 +86,20 @@ def _stand(record: Any) -> tuple[int, Any]:
     return (getattr(record, "version", 0), as_utc(record.modified_at))
 
 
-def _write_records(
-    session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]], tally: Tally
-) -> list[Any]:
-    """Insert and update rows of the record table; return the records that were new or changed."""
+def _compare(
+    session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]
+) -> tuple[list[Whole[Any]], list[Whole[Any]]]:
+    """Return those of a page's records that are new, and those that changed."""
     own = {"account": place.account_id, "ids": list(whole)}
-    found = session.connection().execute(_stored(kind.model), own)
-    stored = {row.vendor_id: row for row in found}
-    new: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
-    written: list[Any] = []
-    for vendor_id, item in whole.items():
-        old = stored.get(vendor_id)
-        if old and (
-            old.checksum == item.checksum or _stand(item.record) < (old.version, old.modified_at)
-        ):
-            continue
-        columns = kind.row(item.record)
-        columns["account_id"] = place.account_id
-        columns["vendor_id"] = vendor_id
-        columns["modified_at"] = as_utc(item.record.modified_at)
-        columns["checksum"] = item.checksum
-        (changed if old else new).append(columns)
-        written.append(item.record)
-    tally.new, tally.changed = len(new), len(changed)
-    if kind.model is Note and written:
-        generation = _generation(session, place.account_id)
-        for columns in (*new, *changed):
-            columns["touched"] = generation
-    if changed:
-        _touch_beside(session, place.account_id, kind, [row["vendor_id"] for row in changed])
-    insert_rows(session, kind.model.__table__, new)
-    upsert(session, kind.model.__table__, changed, ["account_id", "vendor_id"])
-    return written
+    stored = {row.vendor_id: row for row in session.connection().execute(_stored(kind.model), own)}
+    new = [item for vendor_id, item in whole.items() if vendor_id not in stored]
+    changed = [
+        whole[vendor_id]
+        for vendor_id, old in stored.items()
+        if old.checksum != whole[vendor_id].checksum
+        and _stand(whole[vendor_id].record) >= (old.version, old.modified_at)
+    ]
+    return new, changed
 
 
 @cache
@@ -125,6 +112,35 @@ def _stored(model: type[Any]) -> Any:
         model.account_id == bindparam("account"),
         model.vendor_id.in_(bindparam("ids", expanding=True)),
     )
+
+
+def _write_records(
+    session: AnySession,
+    place: Place,
+    kind: Kind,
+    new: Sequence[Whole[Any]],
+    changed: Sequence[Whole[Any]],
+) -> None:
+    """Insert and update rows of the record table."""
+    more = {"account_id": place.account_id}
+    if kind.model is Note:
+        more["touched"] = _generation(session, place.account_id)
+    if changed:
+        _touch_beside(session, place.account_id, kind, [item.record.id for item in changed])
+    table = kind.model.__table__
+    insert_rows(session, table, [_row(kind, item, more) for item in new])
+    rows = [_row(kind, item, more) for item in changed]
+    upsert(session, table, rows, ["account_id", "vendor_id"])
+
+
+def _row(kind: Kind, item: Whole[Any], more: dict[str, int]) -> dict[str, Any]:
+    return {
+        **more,
+        "vendor_id": item.record.id,
+        "modified_at": as_utc(item.record.modified_at),
+        "checksum": item.checksum,
+        **kind.row(item.record),
+    }
 
 
 def _generation(session: AnySession, account_id: int) -> int:
@@ -145,12 +161,21 @@ def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: 
         touch(session, account_id, notes_of(kind, vendor_ids))
 
 
-def _write_beside(session: AnySession, place: Place, kind: Kind, records: list[Any]) -> None:
+def _write_beside(
+    session: AnySession,
+    place: Place,
+    kind: Kind,
+    new: Sequence[Whole[Any]],
+    changed: Sequence[Whole[Any]],
+) -> None:
     """Write what stands beside new and changed records: sites, sealed content."""
+    records = [item.record for item in (*new, *changed)]
     if kind.sites is not None:
         _write_sites(session, place, kind, records, kind.sites)
     if kind.model is Note:
-        _write_content(session, place, records)
+        if changed:
+            forget_content(session, place.account_id, [item.record.id for item in changed])
+        write_content(session, place.account_id, place.sealer, records)
 
 
 def _write_sites(
@@ -174,37 +199,6 @@ def _write_sites(
         for site in sites(record)
     ]
     insert_rows(session, Membership.__table__, rows)
-
-
-def _write_content(session: AnySession, place: Place, records: list[Any]) -> None:
-    """Seal the fields of notes; a version that was applied stays as it was applied."""
-    own = {"account": place.account_id, "ids": [record.id for record in records]}
-    session.connection().execute(_NOT_APPLIED, own)
-    rows = []
-    for record in records:
-        bound = content_place(place.account_id, record.id, record.version)
-        sealed = place.sealer.seal(content_bytes(record.fields), *bound)
-        key = {"account_id": place.account_id, "note_id": record.id, "version": record.version}
-        rows.append(key | {"sealed": sealed})
-    insert_rows(session, Content.__table__, rows, doubles=True)
-
-
-#: DELETE what is sealed of some notes, the versions that were applied apart.
-_NOT_APPLIED = delete(Content.__table__).where(
-    Content.account_id == bindparam("account"),
-    Content.note_id.in_(bindparam("ids", expanding=True)),
-    ~exists().where(
-        RenderingRow.account_id == Content.account_id,
-        RenderingRow.note_id == Content.note_id,
-        RenderingRow.version == Content.version,
-        RenderingRow.applied,
-    ),
-)
-
-
-def content_place(account_id: int, note_id: str, version: int) -> tuple[object, ...]:
-    """Return what the sealed content of a version of a note is bound to."""
-    return (account_id, "content", note_id, version, "sealed")
 
 
 def _write_set_aside(

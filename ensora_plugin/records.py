@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -135,17 +135,24 @@ def _check(record: Any, document: bytes) -> None:
     """
     if b"\\u0000" in document and any("\0" in text for text in _texts(msgspec.to_builtins(record))):
         raise ValueError("holds a NUL character or half a surrogate pair")
-    try:
-        as_utc(record.modified_at), as_utc(getattr(record, "published_at", None))
-    except OverflowError:
-        raise ValueError("holds a time beyond the years that there are") from None
+    _check_moment(record.modified_at)
     if isinstance(record, NoteIn):
+        _check_moment(record.published_at)
         for field in record.fields:
             # Most values are texts, which need no look.
             if type(field.value) is not str and not _is_plain(field.value):
                 raise ValueError("a field's value is nested too deep, or a number too large")
     if isinstance(record, StudentIn) and not checked_date(record.date_of_birth):
         raise ValueError("dateOfBirth is no date of the form YYYY-MM-DD since 1900")
+
+
+def _check_moment(moment: datetime | None) -> None:
+    # Only another zone's first and last day can lie beyond the years that there are.
+    if moment is not None and moment.tzinfo is not UTC:
+        try:
+            as_utc(moment)
+        except OverflowError:
+            raise ValueError("holds a time beyond the years that there are") from None
 
 
 def _is_plain(value: Any, levels: int = 8) -> bool:

@@ -18,13 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from .clock import utcnow
+from .content import content_place
 from .crypto import Sealer
 from .database import as_host_id, begin_write, sqlstate, upsert
 from .errors import Sealed
 from .host import HostAdapter, NoteView, Refusal, Rendering, Signature
 from .kinds import NOTE
 from .models import Content, Mapping, Note, RenderingRow, Student
-from .pull import content_place
 from .signals import appointment_rendered, notify
 from .signature import SignatureRefused, read_signature
 from .soap import Signed, content_fields, read_soap

@@ -33,9 +33,9 @@ LAYERS = (
     "models host adapter_check crypto deadline transport records pages vendor soap signature "
     "migrating",
     "kinds",
-    "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
-    "rows cli_text",
+    "access connecting directory history content pull reading automap automap_notes "
+    "note_candidates note_reasons trying mapping rendering withdrawing choices listing overview "
+    "panel reports rows cli_text",
     "sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
