@@ -19,7 +19,8 @@ from ensora_plugin.kinds import KINDS
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Base, Connection, Content, Feed, RunCount
 from ensora_plugin.plugin import state_of
-from ensora_plugin.sync import claim, create_run, perform
+from ensora_plugin.runs import claim, create_run
+from ensora_plugin.sync import perform
 
 from .databases import databases, engine_for, temporary_folder
 from .measure import Measurement, Watch, in_child

@@ -18,7 +18,8 @@ from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import RunCount
 from ensora_plugin.overview import overview
 from ensora_plugin.plugin import State, state_of
-from ensora_plugin.sync import STEPS, claim, create_run, perform
+from ensora_plugin.runs import STEPS, claim, create_run
+from ensora_plugin.sync import perform
 
 from .emulator import emulator
 from .host import create_app

@@ -23,10 +23,13 @@ from .cli_text import numbers_of, run_lines, status_lines
 from .connecting import activate, activated, connect
 from .database import sqlstate
 from .errors import EnsoraError, NeedsConnection, WrongAdapter
+from .guard import agree, losses
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
 from .overview import overview
-from .sync import claim, create_run, perform
+from .runs import claim, create_run
+from .schedule import hasten
+from .sync import perform
 
 if TYPE_CHECKING:
     from .plugin import State
@@ -197,6 +200,22 @@ def render_command(account: str, as_json: bool) -> None:
     _run(account, "render", as_json)
 
 
+@ensora_cli.command("agree")
+@click.argument("account")
+@_json_option
+@_command()
+def agree_command(account: str, as_json: bool) -> None:
+    """Let ACCOUNT's mapping and rendering go on, which a pull that took much away holds up."""
+    state = _state()
+    account_id = activated(state.session, account).id
+    found = losses(state.session, account_id, state.settings)
+    agree(state.session, account_id, state.settings, by=OPERATOR, seen=None)
+    hasten(state.session, account_id)
+    state.session.commit()
+    words = [loss.words for loss in found]
+    _tell(as_json, {"account": account, "agreed": words}, *words, "Agreed; the next run goes on.")
+
+
 @ensora_cli.command("status")
 @click.argument("account", required=False)
 @_json_option
@@ -221,7 +240,12 @@ def _status(session: Any, connection: Connection) -> dict[str, Any]:
         "organization": connection.organization_name,
         "due_at": connection.due_at,
         "failures": connection.failures,
+        "failing_since": connection.failing_since,
         "error": connection.error_text,
+        "held_at": connection.held_at,
+        "held": [loss.words for loss in losses(session, connection.id, _state().settings)]
+        if connection.held_at
+        else [],
         "kinds": [asdict(kind) for kind in overview(session, connection.id)],
     }
 

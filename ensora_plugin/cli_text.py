@@ -48,7 +48,16 @@ def status_lines(report: dict[str, Any]) -> list[str]:
         head += f" to {report['organization']}"
     lines = [head]
     if report["error"]:
-        lines.append(f"  failed, {report['failures']} in a row: {report['error']}")
+        since = report["failing_since"]
+        head = f"failed, {report['failures']} in a row"
+        head += f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+        lines.append(f"  {head}: {report['error']}")
+    if report["held_at"]:
+        lines.append(
+            f"  mapping and rendering wait since {report['held_at']:%Y-%m-%d %H:%M} UTC until "
+            f"somebody agrees (`flask ensora agree {report['account']}`):"
+        )
+        lines += [f"    {sentence}" for sentence in report["held"]]
     lines += [f"  {line}" for line in overview_table([KindOverview(**k) for k in report["kinds"]])]
     return lines
 

@@ -54,6 +54,10 @@ class Settings:
     redis_url: str = ""
     #: Unmapped notes of so many last days are tried again at each run.
     recheck_days: int = 90
+    #: Where one run takes more than this share of an account's records of a kind out of use, and
+    #: at least so many, automap and rendering wait until a person agrees.
+    guard_percent: int = 20
+    guard_least: int = 20
     #: How the host is called in the names of the reports.
     host_name: str = "CodeMetro by Ensora Health"
 
@@ -107,6 +111,7 @@ def _noun(cast: type) -> str:
 
 _POSITIVE = (
     *("interval_minutes", "request_seconds", "tries", "lease_seconds", "recheck_days"),
+    "guard_least",
     *("tick_seconds", "poll_seconds", "stop_seconds"),
 )
 
@@ -124,6 +129,8 @@ def _check(s: Settings) -> list[str]:
     if s.redis_url and s.redis_url.partition("://")[0] not in _REDIS_SCHEMES:
         # Not quoted: the address may hold a password.
         wrong.append("ENSORA_REDIS_URL must start with redis://, rediss:// or unix://")
+    if not 0 <= s.guard_percent <= 100:
+        wrong.append("ENSORA_GUARD_PERCENT must be between 0 and 100; 100 never holds anything")
     for name in _POSITIVE:
         if not 0 < getattr(s, name) < math.inf:
             wrong.append(f"ENSORA_{name.upper()} must be more than 0")

@@ -15,6 +15,7 @@ EnsoraError                       has a stable `code` and words for people
 │   ├── CursorGone                the vendor no longer knows a cursor; that feed starts over
 │   ├── VendorBroke               the vendor's answer breaks the contract as a whole
 │   │   └── AnswerTooLarge        a body over the bound
+│   ├── Held                      a pull took unusually much away; a person has to agree first
 │   └── NeedsConnection           the account has no valid connection to the vendor
 │       └── TokenRefused          the vendor answered 401 or 403 to our token
 ├── Refused                       what a person asked for is not allowed; says why
@@ -22,6 +23,7 @@ EnsoraError                       has a stable `code` and words for people
 │   ├── NotAnAdmin                the handshake: the vendor's user is no Admin
 │   ├── OrganizationTaken         the organization is connected to another account
 │   └── NotAllowed                a rule of the mappings forbids it
+├── EndedByPerson                 a person stopped the run; what it committed stays
 └── Fenced                        this worker lost its run to another one; it stops without a word
 """
 
@@ -125,6 +127,12 @@ class AnswerTooLarge(VendorBroke):
     """Raised where a body inflates past its bound; the same request would only do so again."""
 
 
+class Held(Fatal):
+    """Raised where automap and rendering of an account wait for a person's agreement."""
+
+    code = "held"
+
+
 class NeedsConnection(Fatal):
     """Raised where the account is not activated or not connected."""
 
@@ -167,6 +175,12 @@ class NotAllowed(Refused):
     """Raised where a rule of the mappings forbids what was asked."""
 
     code = "not_allowed"
+
+
+class EndedByPerson(EnsoraError):
+    """Raised in the worker of a run that a person stopped; the next run goes on where it stood."""
+
+    code = "stopped"
 
 
 class Fenced(EnsoraError):

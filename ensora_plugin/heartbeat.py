@@ -18,7 +18,7 @@ from .clock import utcnow
 from .database import begin_write, sqlstate
 from .log import log
 from .models import Run
-from .sync import Claim
+from .runs import Claim
 
 #: A lease is extended so often before it would end.
 _BEATS = 3

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from .errors import EnsoraError, Fenced
+from .errors import EndedByPerson, EnsoraError, Fenced, Held
 from .heartbeat import beating
 from .log import log
 from .processes import stopping
+from .runs import Claim, claim, release
 from .schedule import JOB_SECONDS, open_queue, ring
-from .sync import Claim, Stopped, claim, perform, release
+from .sync import Stopped, perform
 
 if TYPE_CHECKING:
     from .plugin import State
@@ -84,6 +85,8 @@ def _work(state: State, run_id: int) -> None:
         outcome = "run_done"
     except Fenced:
         outcome = "run_taken_over"
+    except (EndedByPerson, Held) as error:
+        outcome = f"run_{error.code}"
     except Stopped:
         outcome = "run_released"
         ring(open_queue(state.settings.redis_url), run_id, claimed.fence)

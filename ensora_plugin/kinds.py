@@ -51,6 +51,12 @@ class Kind:
     #: Records that nobody has to map: inactive ones, and notes that are not published.
     settled: ColumnElement[bool] = field(default_factory=false)
 
+    def in_use(self, columns: Mapping[str, Any]) -> bool:
+        """Tell by a row's columns what `settled` tells in SQL: active, or published."""
+        if "status" in columns:
+            return bool(columns["status"] == "published")
+        return bool(columns["active"])
+
     @property
     def by_site(self) -> bool:
         """Whether the agency of the entity has to be the one that a site of the record is mapped

@@ -86,10 +86,13 @@ class Connection(Base):
     generation: Mapped[int] = mapped_column(default=1, server_default="1")
     #: When the next pull is due; None while not connected.
     due_at: Mapped[datetime | None] = mapped_column(index=True)
-    #: Runs that failed one after the other, and why the last one did.
+    #: Runs that failed one after the other, when the first of them did, and why the last one did.
     failures: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None]
     error_code: Mapped[str | None] = mapped_column(String(40))
     error_text: Mapped[str | None] = mapped_column(Text)
+    #: Since when automap and rendering wait for a person, since a pull took unusually much away.
+    held_at: Mapped[datetime | None]
 
 
 class Feed(Base):
@@ -103,6 +106,8 @@ class Feed(Base):
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
     cursor: Mapped[str | None] = mapped_column(String(512))
     moved_at: Mapped[datetime]
+    #: Records that left use since automap last went on, less those that came back.
+    gone: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Record(Base):
@@ -399,7 +404,9 @@ class Run(Base):
             postgresql_where=text("state IN ('due', 'running')"),
         ),
         Index(None, "account_id", "id"),
-        CheckConstraint("state IN ('due', 'running', 'done', 'failed')", "state"),
+        CheckConstraint(
+            "state IN ('due', 'running', 'done', 'failed', 'stopped', 'held')", "state"
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -414,6 +421,8 @@ class Run(Base):
     step: Mapped[str | None] = mapped_column(String(8))
     owner: Mapped[str | None] = mapped_column(String(80))
     lease_until: Mapped[datetime | None]
+    #: Who asked to stop it.
+    stop_by: Mapped[str | None] = mapped_column(String(80))
     #: Grows with every claim; a write under an older fence is refused.
     fence: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0)

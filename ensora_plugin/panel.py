@@ -17,7 +17,7 @@ from .models import Connection, Run, RunCount
 class Panel:
     """The state of an account's connection and of its live run, if there is one."""
 
-    #: "live", "connected", "failed" or "lost".
+    #: "live", "connected", "held", "stopped", "failed" or "lost".
     state: str
     text: str
     #: What the live run has fetched so far, by kind, and which of its steps it is at.
@@ -25,6 +25,10 @@ class Panel:
     step: int = 0
     steps: int = 0
     due_at: datetime | None = None
+    #: When the first of the runs failed that failed one after the other.
+    since: datetime | None = None
+    #: Whether somebody asked to stop the live run.
+    stopping: bool = False
     error: str = ""
 
     @property
@@ -48,9 +52,9 @@ _WORDS = {
 def progress(session: AnySession, connection: Connection) -> Panel:
     """Return the panel of an account."""
     run = session.scalar(
-        select(Run).where(Run.account_id == connection.id, Run.state.in_(("due", "running")))
+        select(Run).where(Run.account_id == connection.id).order_by(Run.id.desc()).limit(1)
     )
-    if run is not None:
+    if run is not None and run.state in ("due", "running"):
         return _live(session, run)
     if connection.state == "lost":
         return Panel("lost", "Needs to be connected again", error=connection.error_text or "")
@@ -60,9 +64,14 @@ def progress(session: AnySession, connection: Connection) -> Panel:
             "The last pull failed"
             if connection.failures == 1
             else f"The last {connection.failures} pulls failed",
+            since=connection.failing_since,
             due_at=connection.due_at,
             error=connection.error_text or "",
         )
+    if connection.held_at is not None:
+        return Panel("held", "Waiting for your agreement", due_at=connection.due_at)
+    if run is not None and run.state == "stopped":
+        return Panel("stopped", run.error_text or "", due_at=connection.due_at)
     return Panel("connected", "Connected", due_at=connection.due_at)
 
 
@@ -75,7 +84,8 @@ def _live(session: AnySession, run: Run) -> Panel:
     steps = run.steps.split()
     return Panel(
         "live",
-        _WORDS[run.step],
+        "Stopping after this page" if run.stop_by else _WORDS[run.step],
+        stopping=run.stop_by is not None,
         fetched=[
             (kind.plural.lower(), counted[kind.name])
             for kind in KINDS

@@ -55,11 +55,14 @@ def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -
     whole, broken = _last_words(page)
     _write_set_aside(session, place, kind, [*whole, place_name(page.asked)], broken)
     new, changed = _compare(session, place, kind, whole)
+    gone = 0
     if new or changed:
-        _write_records(session, place, kind, new, changed)
+        gone = _write_records(session, place, kind, new, changed)
         _write_beside(session, place, kind, new, changed)
     row = {"account_id": place.account_id, "kind": kind.name, "cursor": page.cursor}
-    upsert(session, Feed.__table__, [row | {"moved_at": utcnow()}], ["account_id", "kind"])
+    # What left use since automap last went on, less what came back, adds up page by page.
+    row |= {"moved_at": utcnow(), "gone": gone}
+    upsert(session, Feed.__table__, [row], ["account_id", "kind"], adding=("gone",))
     tally = Tally(fetched=len(page.items), new=len(new), changed=len(changed))
     tally.set_aside = sum(isinstance(item, Broken) for item in page.items)
     tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
@@ -86,15 +89,27 @@ def _stand(record: Any) -> tuple[int, Any]:
     return (getattr(record, "version", 0), as_utc(record.modified_at))
 
 
+@dataclass(frozen=True)
+class _Changed:
+    """A record that changed, and what is stored of it."""
+
+    item: Whole[Any]
+    old: Any
+
+    @property
+    def record(self) -> Any:
+        return self.item.record
+
+
 def _compare(
     session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]
-) -> tuple[list[Whole[Any]], list[Whole[Any]]]:
+) -> tuple[list[Whole[Any]], list[_Changed]]:
     """Return those of a page's records that are new, and those that changed."""
     own = {"account": place.account_id, "ids": list(whole)}
-    stored = {row.vendor_id: row for row in session.connection().execute(_stored(kind.model), own)}
+    stored = {row.vendor_id: row for row in session.connection().execute(_stored(kind), own)}
     new = [item for vendor_id, item in whole.items() if vendor_id not in stored]
     changed = [
-        whole[vendor_id]
+        _Changed(whole[vendor_id], old)
         for vendor_id, old in stored.items()
         if old.checksum != whole[vendor_id].checksum
         and _stand(whole[vendor_id].record) >= (old.version, old.modified_at)
@@ -103,11 +118,16 @@ def _compare(
 
 
 @cache
-def _stored(model: type[Any]) -> Any:
+def _stored(kind: Kind) -> Any:
     """SELECT what is compared of the stored records of some `ids` of an `account`."""
+    model: Any = kind.model
     version = model.version if model is Note else model.id * 0
     return select(
-        model.vendor_id, model.checksum, model.modified_at, version.label("version")
+        model.vendor_id,
+        model.checksum,
+        model.modified_at,
+        version.label("version"),
+        (~kind.settled).label("in_use"),
     ).where(
         model.account_id == bindparam("account"),
         model.vendor_id.in_(bindparam("ids", expanding=True)),
@@ -119,18 +139,22 @@ def _write_records(
     place: Place,
     kind: Kind,
     new: Sequence[Whole[Any]],
-    changed: Sequence[Whole[Any]],
-) -> None:
-    """Insert and update rows of the record table."""
+    changed: Sequence[_Changed],
+) -> int:
+    """Insert and update rows of the record table.
+
+    Return how many records left use, less those that came back.
+    """
     more = {"account_id": place.account_id}
     if kind.model is Note:
         more["touched"] = _generation(session, place.account_id)
     if changed:
-        _touch_beside(session, place.account_id, kind, [item.record.id for item in changed])
+        _touch_beside(session, place.account_id, kind, [one.record.id for one in changed])
     table = kind.model.__table__
     insert_rows(session, table, [_row(kind, item, more) for item in new])
-    rows = [_row(kind, item, more) for item in changed]
+    rows = [_row(kind, one.item, more) for one in changed]
     upsert(session, table, rows, ["account_id", "vendor_id"])
+    return sum(one.old.in_use - kind.in_use(row) for one, row in zip(changed, rows, strict=True))
 
 
 def _row(kind: Kind, item: Whole[Any], more: dict[str, int]) -> dict[str, Any]:
@@ -166,15 +190,15 @@ def _write_beside(
     place: Place,
     kind: Kind,
     new: Sequence[Whole[Any]],
-    changed: Sequence[Whole[Any]],
+    changed: Sequence[_Changed],
 ) -> None:
     """Write what stands beside new and changed records: sites, sealed content."""
-    records = [item.record for item in (*new, *changed)]
+    records = [item.record for item in new] + [one.record for one in changed]
     if kind.sites is not None:
         _write_sites(session, place, kind, records, kind.sites)
     if kind.model is Note:
         if changed:
-            forget_content(session, place.account_id, [item.record.id for item in changed])
+            forget_content(session, place.account_id, [one.record.id for one in changed])
         write_content(session, place.account_id, place.sealer, records)
 
 

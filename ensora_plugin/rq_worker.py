@@ -33,8 +33,8 @@ from .jobs import JobFailed, OutOfTime
 from .log import log
 from .plugin import state_of
 from .processes import die_with, stopping
+from .runs import owner_name, release_of
 from .schedule import QUEUE, WORK_RUN
-from .sync import owner_name, release_of
 
 ALLOWED = frozenset({WORK_RUN})
 _MAINTENANCE_SECONDS = 60

@@ -23,7 +23,7 @@ from .database import AnySelect, begin_write, insert_for
 from .errors import Busy, NeedsConnection
 from .log import log
 from .models import Connection, Run
-from .sync import STEPS, create_run
+from .runs import STEPS, create_run
 
 #: One queue: a worker that listens to several may lose a job that it just took.
 QUEUE = "ensora"

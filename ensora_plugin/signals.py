@@ -12,10 +12,14 @@ from .log import log
 
 _signals = Namespace()
 
-#: sender: the account; run_id, state ("done" or "failed"), code (of the error, or None)
+#: sender: the account; run_id, state (see `Run.state`), code (of the error, or None)
 run_ended = _signals.signal("ensora-run-ended")
 #: sender: the account; code: why pulls stopped until an administrator connects again
 connection_lost = _signals.signal("ensora-connection-lost")
+#: sender: the account; run_id: a pull took unusually much away, a person has to agree
+pull_held = _signals.signal("ensora-pull-held")
+#: sender: the account; code, failures: several runs in a row failed; sent once until one is done
+pulls_failing = _signals.signal("ensora-pulls-failing")
 #: sender: the account; appointment_id (host's), note_id (vendor's), version, state
 appointment_rendered = _signals.signal("ensora-appointment-rendered")
 

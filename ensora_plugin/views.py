@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import ServiceUnavailable
 from wtforms.validators import ValidationError
 
-from . import schedule
+from . import runs, schedule
 from .access import Scope, open_sites
 from .choices import may_choose, options
 from .connecting import connect, find_connection
@@ -315,14 +315,26 @@ def sync_now() -> Any:
     return fragment("progress.html", **_progress_context())
 
 
+@bp.post("/stop")
+def stop_run() -> Any:
+    """Stop the pull that goes on; what it stored stays, and the next one goes on there."""
+    if not _may_sync():
+        abort(403)
+    scope, state = _scope(), _state()
+    runs.ask_to_stop(state.session, scope.account_id, scope.actor.name)
+    return tell(fragment("progress.html", **_progress_context()), changed={}, rows={})
+
+
 @bp.get("/progress")
 def progress_panel() -> Any:
     """The panel that polls while a run goes on; its last answer says that the run has ended."""
     context = _progress_context()
     response = fragment("progress.html", **context)
-    # Counts move while a run goes on; rows come anew with each step and at the end.
+    # Counts move while a run goes on; rows come anew with each step and at the end. A short run
+    # may have ended before it was seen at any step.
     events: dict[str, Any] = {"changed": {}}
-    if request.args.get("was") != str(context["panel"].step):
+    panel = context["panel"]
+    if not panel.live or request.args.get("was") != str(panel.step):
         events["rows"] = {}
     return tell(response, **events) if "was" in request.args else response
 

@@ -29,8 +29,8 @@ from .migrating import require_migrated
 from .plugin import State, state_of
 from .processes import ended, start, stop_all, stopping
 from .rq_worker import Alarm, SafeWorker, open_worker
+from .runs import owner_name, release_of
 from .schedule import JOB_SECONDS, claimable_runs, make_due_runs, open_queue, ring, ring_lost
-from .sync import owner_name, release_of
 
 #: A child that ends at once is not started again before so long, in seconds.
 _PAUSE_SECONDS = 1.0

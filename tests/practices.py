@@ -30,7 +30,8 @@ from ensora_plugin.host import HostAdapter
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, Mapping, Record, Run, RunCount
 from ensora_plugin.plugin import State, state_of
-from ensora_plugin.sync import STEPS, claim, create_run, perform
+from ensora_plugin.runs import STEPS, claim, create_run
+from ensora_plugin.sync import perform
 from tests.other_host import OtherHost, create_other_host, other_id, seed_other
 from tests.other_models import other_db
 

@@ -40,6 +40,7 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
     "connect_again": [("GET", "/connect", dict(ada=200, bo=403, cy=403, dee=403, eve=200))],
     "connect_now": [("POST", "/connect", dict(ada=422, bo=422, cy=422, dee=422, eve=422))],
     "sync_now": [("POST", "/sync", dict(ada=200, bo=200, cy=403, dee=403, eve=200))],
+    "stop_run": [("POST", "/stop", dict(ada=200, bo=200, cy=403, dee=403, eve=200))],
     "row_options": [
         ("GET", "/clients/{own}/options", dict(ada=200, bo=200, cy=403, dee=404, eve=404)),
         ("GET", "/clients/{other}/options", dict(ada=200, bo=404, cy=403, dee=404, eve=404)),

@@ -34,9 +34,9 @@ LAYERS = (
     "migrating",
     "kinds",
     "access connecting directory history content pull reading automap automap_notes "
-    "note_candidates note_reasons trying mapping rendering withdrawing choices listing overview "
-    "panel reports rows cli_text",
-    "sync schedule heartbeat",
+    "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
+    "overview panel reports rows cli_text",
+    "runs sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",

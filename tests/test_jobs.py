@@ -12,8 +12,8 @@ from ensora_plugin.jobs import JobFailed, OutOfTime, work_run
 from ensora_plugin.models import Run
 from ensora_plugin.processes import stopping
 from ensora_plugin.rq_worker import Alarm
+from ensora_plugin.runs import claim
 from ensora_plugin.schedule import request_run
-from ensora_plugin.sync import claim
 from tests.practices import Practice
 
 

@@ -14,7 +14,7 @@ from ensora_plugin.clock import utcnow
 from ensora_plugin.connecting import connect
 from ensora_plugin.errors import DatabaseFailed, EnsoraError, NeedsConnection, TokenRefused
 from ensora_plugin.models import Run
-from ensora_plugin.signals import connection_lost, run_ended
+from ensora_plugin.signals import connection_lost, pulls_failing, run_ended
 from tests.opened import open_small
 from tests.practices import ADMINS, Practice
 from tests.running import connection_of, filled, heard, play
@@ -68,6 +68,30 @@ def test_the_next_pull_waits_as_long_as_the_vendor_asked_up_to_an_hour(
     due_at = connection_of(practice).due_at
     assert due_at is not None
     assert round((due_at - utcnow()).total_seconds() / 60) == minutes
+
+
+def test_an_account_that_keeps_failing_says_since_when_and_tells_the_host_once(
+    practice: Practice,
+) -> None:
+    play(practice, "status", code=500)
+    began = utcnow()
+    with heard(pulls_failing) as told:
+        for _ in range(5):
+            fail(practice)
+    assert [(one["account"], one["failures"], one["code"]) for one in told] == [
+        (ACCOUNT, 3, "vendor_unreachable")
+    ]
+    since = connection_of(practice).failing_since
+    assert since is not None
+    assert began <= since < practice.session.scalars(select(Run.ended_at)).all()[1]
+    practice.emulator.extensions["emulator"].scenario.clear()
+    practice.run()
+    assert connection_of(practice).failing_since is None
+    play(practice, "status", code=500)
+    with heard(pulls_failing) as told:
+        for _ in range(3):
+            fail(practice)
+    assert len(told) == 1
 
 
 def test_an_accounts_own_interval_counts(practice: Practice) -> None:

@@ -8,8 +8,9 @@ import httpx2
 import pytest
 
 from ensora_plugin.errors import Busy, Fenced
+from ensora_plugin.runs import STEPS, Claim, claim, hold
 from ensora_plugin.signals import connection_lost, run_ended
-from ensora_plugin.sync import STEPS, Claim, claim, hold, perform
+from ensora_plugin.sync import perform
 from tests.opened import Mortal, open_small
 from tests.practices import Practice
 from tests.running import LEASE, claimed, connection_of, due, filled, heard, later, play, run_of
@@ -75,7 +76,7 @@ def test_a_worker_at_work_keeps_its_lease(practice: Practice) -> None:
     run_id = due(practice)
     ours = claimed(practice, run_id)
     with later(seconds=50):
-        hold(practice.state.services(), ours)
+        hold(practice.session, ours, LEASE)
         practice.session.commit()
     with later(seconds=100):
         assert claim(practice.session, run_id, LEASE) is None

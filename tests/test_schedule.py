@@ -19,6 +19,7 @@ from ensora_plugin.errors import NeedsConnection, WrongSettings
 from ensora_plugin.heartbeat import beating
 from ensora_plugin.log import log
 from ensora_plugin.models import Connection, Run
+from ensora_plugin.runs import Claim, claim, release, release_of
 from ensora_plugin.schedule import (
     claimable_runs,
     make_due_runs,
@@ -27,7 +28,6 @@ from ensora_plugin.schedule import (
     ring,
     ring_lost,
 )
-from ensora_plugin.sync import Claim, claim, release, release_of
 from tests.practices import Practice, open_demo
 from tests.servers import redis_server
 

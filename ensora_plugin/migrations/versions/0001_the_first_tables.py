@@ -51,8 +51,10 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer(), server_default="1", nullable=False),
         sa.Column("due_at", sa.DateTime(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(), nullable=True),
         sa.Column("error_code", sa.String(length=40), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),
+        sa.Column("held_at", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ensora_connection")),
         sa.UniqueConstraint("account", name=op.f("uq_ensora_connection_account")),
         sa.UniqueConstraint("organization_id", name=op.f("uq_ensora_connection_organization_id")),
@@ -145,6 +147,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("cursor", sa.String(length=512), nullable=True),
         sa.Column("moved_at", sa.DateTime(), nullable=False),
+        sa.Column("gone", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_feed_account_id")
         ),
@@ -383,6 +386,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(length=8), nullable=True),
         sa.Column("owner", sa.String(length=80), nullable=True),
         sa.Column("lease_until", sa.DateTime(), nullable=True),
+        sa.Column("stop_by", sa.String(length=80), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.DateTime(), nullable=False),
@@ -391,7 +395,8 @@ def upgrade() -> None:
         sa.Column("error_code", sa.String(length=40), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('due', 'running', 'done', 'failed')", name=op.f("ck_ensora_run_state")
+            "state IN ('due', 'running', 'done', 'failed', 'stopped', 'held')",
+            name=op.f("ck_ensora_run_state"),
         ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_run_account_id")

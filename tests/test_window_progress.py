@@ -1,0 +1,41 @@
+"""The panel that polls while a run goes on, and what it lets the rest of the page do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from demo.data import build_world
+from ensora_plugin.jobs import work_run
+from ensora_plugin.schedule import request_run
+from tests.practices import Practice
+from tests.window import Person, open_window
+
+
+@pytest.fixture
+def practice(tmp_path: Path) -> Iterator[Practice]:
+    world = build_world(notes=120, today=date(2026, 11, 20))
+    with open_window(f"sqlite:///{tmp_path / 'host.db'}", world) as practice:
+        yield practice
+
+
+def told(answer: object) -> dict[str, object]:
+    return json.loads(answer.headers.get("HX-Trigger", "{}"))
+
+
+def test_rows_come_anew_when_a_run_ended_before_it_was_seen_at_any_step(practice: Practice) -> None:
+    ada = Person(practice.app, "ada")
+    with practice.app.app_context():
+        run_id = request_run(practice.session, practice.account_id("bright-steps"), "ada")
+    waiting = ada.fragment("/progress?was=0")
+    assert "was=0" in waiting.text
+    assert "ensora-rows" not in told(waiting)
+    with practice.app.app_context():
+        work_run(run_id)
+    over = ada.fragment("/progress?was=0")
+    assert "hx-trigger" not in over.text.split(">")[0]
+    assert "ensora-rows" in told(over)
