@@ -99,6 +99,8 @@ class NoteView:
     guardian_signature: Signature | None
     #: Signatures that were sent but refused, as "therapist" or "guardian" -> reason in words.
     refused_signatures: Mapping[str, str] = field(default_factory=dict)
+    #: Of the note's fields. A vendor may send other content under the same version.
+    checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,9 +195,8 @@ class HostAdapter(Protocol):
     def render(self, account: str, appointment_id: Any, note: NoteView) -> Rendering:
         """Write the note's text and signatures into the appointment and try to render it.
 
-        Text and signatures are stored also where rendering is refused. Giving the same version
-        twice changes
-        nothing. Refusals are returned, never raised.
+        Text and signatures are stored also where rendering is refused. Giving the same version with
+        the same checksum twice changes nothing. Refusals are returned, never raised.
         """
         ...
 

@@ -191,6 +191,7 @@ class AppointmentSignature(db.Model):
     appointment_id: Mapped[int] = mapped_column(ForeignKey("appointment.id"))
     source: Mapped[str] = mapped_column(String(80), default="")
     source_version: Mapped[int] = mapped_column(default=0)
+    source_checksum: Mapped[str] = mapped_column(String(32), default="")
     guardian_name: Mapped[str] = mapped_column(Text, default="")
     relationship_to_client: Mapped[str] = mapped_column(Text, default="")
     session_date: Mapped[date | None]
