@@ -265,6 +265,23 @@ class Content(Base):
     sealed: Mapped[bytes]
 
 
+class ReplacedContent(Base):
+    """What was applied of a version, and then came otherwise under the same version; kept for good.
+
+    Sealed as it was in `Content`.
+    """
+
+    __tablename__ = "ensora_replaced_content"
+    __table_args__ = (Index(None, "account_id", "note_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = _account()
+    note_id: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int]
+    sealed: Mapped[bytes]
+    at: Mapped[datetime]
+
+
 class SetAside(Base):
     """A record that breaks the contract, and how; goes away when a later version is whole."""
 

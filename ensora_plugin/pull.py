@@ -198,7 +198,8 @@ def _write_beside(
         _write_sites(session, place, kind, records, kind.sites)
     if kind.model is Note:
         if changed:
-            forget_content(session, place.account_id, [one.record.id for one in changed])
+            rewritten = [one.record for one in changed]
+            forget_content(session, place.account_id, place.sealer, rewritten)
         write_content(session, place.account_id, place.sealer, records)
 
 

@@ -376,6 +376,32 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "ensora_replaced_content",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("note_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["ensora_connection.id"],
+            name=op.f("fk_ensora_replaced_content_account_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ensora_replaced_content")),
+    )
+    op.create_index(
+        op.f("ix_ensora_replaced_content_account_id_note_id"),
+        "ensora_replaced_content",
+        ["account_id", "note_id"],
+        unique=False,
+    )
+    op.create_table(
         "ensora_run",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Integer(), nullable=False),
@@ -685,6 +711,10 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_ensora_run_account_id_id"), table_name="ensora_run")
     op.drop_table("ensora_run")
+    op.drop_index(
+        op.f("ix_ensora_replaced_content_account_id_note_id"), table_name="ensora_replaced_content"
+    )
+    op.drop_table("ensora_replaced_content")
     op.drop_index(
         op.f("ix_ensora_rendering_account_id_appointment_id"), table_name="ensora_rendering"
     )
