@@ -1,6 +1,4 @@
-"""What SQLite and PostgreSQL need said differently: transactions that write, upserts, ids as text
-and back.
-"""
+"""What SQLite and PostgreSQL need said differently: writing, upserts, ids as text and back."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ _IMMEDIATE = "ensora_immediate"
 
 
 def safe_journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> str:
-    """Return the SQLite journal mode that several processes may share: WAL where it is sound, else
-    DELETE.
-    """
+    """Return the SQLite journal mode that processes may share: WAL where sound, else DELETE."""
     sound = version >= _SAFE_WAL[0] or any(
         version[:2] == fixed[:2] and version >= fixed for fixed in _SAFE_WAL[1:]
     )
@@ -55,13 +51,11 @@ def safe_journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_inf
 
 
 def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
-    """Make a host's SQLite engine fit for several writing processes; does nothing for another
-    database.
+    """Make a host's SQLite engine fit for several writing processes; leaves others alone.
 
     Foreign keys on, a busy timeout, a sound journal mode, and real transactions: `begin_write` then
-    starts with
-    BEGIN IMMEDIATE, since a transaction that reads first and writes later fails at once when
-    another one wrote.
+    starts with BEGIN IMMEDIATE, since a transaction that reads first and writes later fails at once
+    when another one wrote.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -265,9 +259,7 @@ def _upsert(
 
 
 def sqlstate(error: DBAPIError) -> str:
-    """Name a database error without its message, which may quote health data: class and SQLSTATE
-    only.
-    """
+    """Name a database error by class and SQLSTATE alone; its message may quote health data."""
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
     return f"{type(error).__name__} {state}".strip()
 

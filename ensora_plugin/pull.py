@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,9 +14,10 @@ from .content import forget_content, write_content
 from .crypto import Sealer
 from .database import AnySession, insert_rows, upsert
 from .kinds import Kind
-from .models import Connection, Feed, Membership, Note, SetAside, Student
+from .models import Connection, Feed, Membership, Note, Student
 from .pages import Page, place_name
 from .records import Broken, Whole
+from .set_aside import write_set_aside
 from .trying import groups_of, notes_of, touch
 
 
@@ -53,7 +54,8 @@ def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -
     Only what is new or changed is written. A record that goes back in version is left as it stands.
     """
     whole, broken = _last_words(page)
-    _write_set_aside(session, place, kind, [*whole, place_name(page.asked)], broken)
+    read = [*whole, place_name(page.asked)]
+    write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
     new, changed = _compare(session, place, kind, whole)
     gone = 0
     if new or changed:
@@ -176,8 +178,9 @@ _GENERATION = select(Connection.generation).where(Connection.id == bindparam("ac
 
 
 def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
-    """Let notes be tried again that a changed record may let map: those beside a note that moves,
-    and those of a student, whose zone may be another one now.
+    """Let notes be tried again that a changed record may let map.
+
+    Those are the ones beside a note that moves, and those of a student, whose zone may be another.
     """
     if kind.model is Note:
         touch(session, account_id, groups_of(account_id, vendor_ids))
@@ -224,32 +227,3 @@ def _write_sites(
         for site in sites(record)
     ]
     insert_rows(session, Membership.__table__, rows)
-
-
-def _write_set_aside(
-    session: AnySession,
-    place: Place,
-    kind: Kind,
-    read: Collection[str],
-    broken: dict[str, Broken],
-) -> None:
-    """Set broken records aside, until one comes whole or what stands in its place is read."""
-    own = {"account": place.account_id, "of_kind": kind.name}
-    if session.connection().execute(_ANY_ASIDE, own).first():
-        session.connection().execute(_WHOLE_AGAIN, own | {"ids": list(read)})
-    key = {"account_id": place.account_id, "kind": kind.name}
-    by = {"run_id": place.run_id, "at": utcnow()}
-    rows = [
-        key | {"vendor_id": item.vendor_id, "reason": item.reason} | by for item in broken.values()
-    ]
-    upsert(session, SetAside.__table__, rows, [*key, "vendor_id"])
-
-
-_OF_KIND = (
-    SetAside.account_id == bindparam("account"),
-    SetAside.kind == bindparam("of_kind"),
-)
-_ANY_ASIDE = select(SetAside.vendor_id).where(*_OF_KIND).limit(1)
-_WHOLE_AGAIN = delete(SetAside.__table__).where(
-    *_OF_KIND, SetAside.vendor_id.in_(bindparam("ids", expanding=True))
-)

@@ -130,9 +130,7 @@ def read_record(raw: msgspec.Raw, kind: str) -> Whole[Any] | Broken:
 
 
 def _check(record: Any, document: bytes) -> None:
-    """Hold what a struct cannot say; raises ValueError with the member and the rule, never the
-    value.
-    """
+    """Hold what a struct cannot say; a ValueError names member and rule, never the value."""
     if b"\\u0000" in document and any("\0" in text for text in _texts(msgspec.to_builtins(record))):
         raise ValueError("holds a NUL character or half a surrogate pair")
     _check_moment(record.modified_at)

@@ -38,9 +38,7 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class Signed:
-    """A signature as the vendor sent it: a data URL, not yet looked at, and when it was signed
-    (UTC).
-    """
+    """A signature as the vendor sent it: a data URL, not looked at yet, and when it was (UTC)."""
 
     image: str
     signed_at: datetime | None

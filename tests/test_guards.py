@@ -33,7 +33,7 @@ LAYERS = (
     "models host adapter_check crypto deadline transport records pages vendor soap signature "
     "migrating",
     "kinds",
-    "access connecting directory history content pull reading automap automap_notes "
+    "access connecting directory history content set_aside pull reading automap automap_notes "
     "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
     "overview panel reports rows cli_text",
     "runs sync schedule heartbeat",
