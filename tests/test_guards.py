@@ -33,7 +33,7 @@ LAYERS = (
     "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
+    "note_reasons note_tables zones_apart trying mapping rendering withdrawing choices listing overview panel reports "
     "rows cli_text",
     "sync schedule heartbeat",
     "views jobs forms htmx",
