@@ -18,7 +18,7 @@ from sqlalchemy.orm import aliased
 
 from .automap import Mapped, Why, mappings_of_run
 from .clock import utcnow
-from .database import AnySession, analyze, insert_rows, kept_plans
+from .database import AnySession, analyze, insert_rows, kept_plans, roomy
 from .host import HostAdapter
 from .kinds import NOTE
 from .matching import Edge, solve
@@ -55,6 +55,7 @@ def automap_notes(
     if any_to_try(session, account_id, generation, since):
         appointment = host.appointments(account).subquery("appointment")
         with (
+            roomy(session),
             tried_notes(
                 session, account_id, appointment, generation=generation, since=since
             ) as tried,
@@ -191,7 +192,8 @@ def _write_verdicts(tried: Tried) -> None:
     analyze(tried.session, VERDICTS)
     tried.session.execute(
         update(Note)
-        .where(Note.id == VERDICTS.c.note_id)
+        # Said twice, so that SQLite comes in by the few ids.
+        .where(Note.id.in_(select(VERDICTS.c.note_id)), Note.id == VERDICTS.c.note_id)
         .values({name: VERDICTS.c[name] for name in names})
         .execution_options(synchronize_session=False)
     )

@@ -116,6 +116,21 @@ def kept_plans(session: AnySession) -> Iterator[None]:
     session.execute(_PLANS, {"mode": "force_custom_plan"})
 
 
+@contextmanager
+def roomy(session: AnySession) -> Iterator[None]:
+    """Let SQLite keep 64 MiB of pages at hand; by itself it keeps 2, and reads the rest again."""
+    if session.get_bind().dialect.name != "sqlite":
+        yield
+        return
+    before = session.scalar(text("PRAGMA cache_size"))
+    session.execute(text("PRAGMA cache_size = -65536"))
+    try:
+        yield
+    finally:
+        # The connection goes back to the pool, also after an error.
+        session.connection().exec_driver_sql(f"PRAGMA cache_size = {int(before)}")
+
+
 _PLANS = text("SELECT set_config('plan_cache_mode', :mode, true)")
 
 

@@ -102,10 +102,11 @@ def _facts(left: Tried) -> AnySelect:
 def _pairs(left: Tried, any_apart: bool) -> Any:
     """SELECT the pairs, client by client."""
     t, a = left.table.c, left.appointment.c
-    which = [and_(~t.apart, a.date == t.date, a.time_zone == t.zone)]
-    if any_apart:
-        which += [and_(t.apart, day) for day in days_beside(left)]
-    pairs = union_all(*(_pairs_where(left, one) for one in which)).subquery("open_pair")
+    comparable = _pairs_where(left, and_(~t.apart, a.date == t.date, a.time_zone == t.zone))
+    if not any_apart:
+        return comparable.order_by(t.client)
+    others = (_pairs_where(left, and_(t.apart, day)) for day in days_beside(left))
+    pairs = union_all(comparable, *others).subquery("open_pair")
     return select(pairs).order_by(pairs.c.client)
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from .database import AnySession
+from .models import BigId
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def _notes_table(
 VERDICTS = Table(
     "ensora_verdict",
     MetaData(),
-    Column("note_id", BigInteger),
+    #: A key, so that the notes are updated in the order in which they lie.
+    Column("note_id", BigId, primary_key=True, autoincrement=False),
     Column("why", String(40)),
     Column("why_minutes", Integer),
     Column("nearest", String(64)),

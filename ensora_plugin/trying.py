@@ -37,6 +37,15 @@ from .note_tables import Tried, notes_table, temporary
 _client = aliased(Mapping, name="client_mapping")
 _staff = aliased(Mapping, name="staff_mapping")
 _site = aliased(Mapping, name="site_mapping")
+#: The reasons that what the host does to its appointments may change; for others a note is touched.
+_OF_APPOINTMENTS = (
+    "ambiguous",
+    "appointment_cancelled",
+    "no_appointment_that_day",
+    "outside_the_grace",
+    "rejected_by_a_person",
+    "taken",
+)
 
 
 def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> None:
@@ -174,6 +183,8 @@ def _insert(tried: Tried, rows: AnySelect) -> None:
 def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
     """SELECT what is to know of notes; an ignored one is out of the competition."""
     a = tried.appointment.c
+    client = as_host_id(_client.host_id, a.client_id)
+    staff = as_host_id(_staff.host_id, a.staff_id)
     own = aliased(Mapping, name="own_mapping")
 
     def of(alias: Any, kind: Kind, vendor_id: Any) -> ColumnElement[bool]:
@@ -188,8 +199,8 @@ def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
             Note.id,
             Note.vendor_id,
             Note.status,
-            as_host_id(_client.host_id, a.client_id),
-            as_host_id(_staff.host_id, a.staff_id),
+            client,
+            staff,
             as_host_id(_site.host_id, a.agency_id),
             Note.date,
             Note.start,
@@ -209,13 +220,14 @@ def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
         .outerjoin(_site, of(_site, SITE, Note.site_id))
         .outerjoin(own, of(own, NOTE, Note.vendor_id))
         .where(Note.account_id == tried.account_id, or_(own.id.is_(None), own.host_id.is_not(None)))
-        # In the order of the groups, so that what follows finds neighbours beside each other.
-        .order_by(Note.student_id, Note.user_id, Note.date)
+        # As notes and appointments come about, day by day: what follows reads neighbours together.
+        .order_by(Note.date, client, staff)
     )
 
 
 def _some(account_id: int, generation: int, since: date | None) -> Any:
-    """SELECT the ids of the touched notes, and of the unmapped ones from the day `since` on.
+    """SELECT the ids of the touched notes, and of those from the day `since` on whose reason is one
+    that the host's appointments may change.
 
     Two SELECTs, an index each: SQLite reads all notes for an OR of both.
     """
@@ -223,7 +235,7 @@ def _some(account_id: int, generation: int, since: date | None) -> Any:
     touched = own.where(Note.touched == generation)
     if since is None:
         return touched
-    return union(touched, own.where(Note.why.is_not(None), Note.date >= since))
+    return union(touched, own.where(Note.why.in_(_OF_APPOINTMENTS), Note.date >= since))
 
 
 def _siblings(tried: Tried) -> AnySelect:

@@ -41,7 +41,7 @@ def mark_apart(tried: Tried) -> bool:
 
 
 def _span(tried: Tried) -> tuple[date, date, list[str], int]:
-    """Return the first and the last day of the notes, their zones by name, and how many they are."""
+    """Return the first and last day of the notes, their zones by name, and how many they are."""
     t = tried.table.c
     readable = t.zone.is_not(None), t.date.is_not(None)
     first, last, one, other, notes = tried.session.execute(

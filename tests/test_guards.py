@@ -33,8 +33,8 @@ LAYERS = (
     "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons note_tables zones_apart trying mapping rendering withdrawing choices listing overview panel reports "
-    "rows cli_text",
+    "note_reasons note_tables zones_apart trying mapping rendering withdrawing choices listing "
+    "overview panel reports rows cli_text",
     "sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
