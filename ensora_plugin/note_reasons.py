@@ -35,14 +35,14 @@ def pair_of(note: Any, row: Any, grace: int) -> Pair | None:
     None where it is no appointment of the note's day, or cannot be compared; one on a day beside it
     counts only within the grace.
     """
-    apart: tuple[int, int] | None = abs(row.start - note.start), abs(row.end - note.end)
     if note.apart:
         span = Span(note.date, note.start, note.end, note.zone)
         other = Span(row.date, row.start, row.end, row.zone)
         apart = minutes_apart(span, other)
         if apart is None or (max(apart) > grace and not on_its_day(span, other)):
             return None
-    assert apart is not None
+    else:
+        apart = abs(row.start - note.start), abs(row.end - note.end)
     return Pair(row.note, row.appointment, *apart, bool(row.eligible), bool(row.rejected))
 
 
