@@ -26,7 +26,7 @@ from .worlds import ACCOUNT, make_people
 
 GRACE = 5
 NEW = 500
-#: The unmapped notes of so many days before the last session are tried again.
+#: How far before the newest note the unmapped ones are tried again.
 RECHECK = timedelta(days=90)
 #: A short pass is measured so often; the median counts.
 _ROUNDS = 3
@@ -127,7 +127,7 @@ def new_pass(world: World) -> Pass:
 
 
 def empty_pass(world: World, again: timedelta | None) -> Pass:
-    """Try the unmapped notes of the days before the last session, or none; nothing comes of it."""
+    """Try the unmapped notes of the newest days again, or none; nothing comes of it."""
     engine = engine_for(world.url)
     _warm(engine)
     numbers = world.numbers(more=_ROUNDS * NEW)

@@ -118,12 +118,12 @@ def kept_plans(session: AnySession) -> Iterator[None]:
 
 @contextmanager
 def roomy(session: AnySession) -> Iterator[None]:
-    """Let SQLite keep 64 MiB of pages at hand; by itself it keeps 2, and reads the rest again."""
+    """Let SQLite keep 32 MiB of pages at hand; by itself it keeps 2, and reads the rest again."""
     if session.get_bind().dialect.name != "sqlite":
         yield
         return
     before = session.scalar(text("PRAGMA cache_size"))
-    session.execute(text("PRAGMA cache_size = -65536"))
+    session.execute(text("PRAGMA cache_size = -32768"))
     try:
         yield
     finally:

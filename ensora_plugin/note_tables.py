@@ -1,6 +1,6 @@
-"""The temporary tables of a pass over session notes: what is tried, what is left open, what is said.
+"""The temporary tables of a pass over session notes: what is tried, left open, and said.
 
-Tables are made once for each set of types that a host's ids have: a statement over a new Table would
+They are made once for each set of types that a host's ids have: a statement over a new Table would
 be compiled anew at each pass.
 """
 
