@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -97,6 +98,35 @@ _BOUNDS = text(
     "set_config('idle_in_transaction_session_timeout', '60s', true), "
     "set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
+
+
+@contextmanager
+def kept_plans(session: AnySession) -> Iterator[None]:
+    """Let PostgreSQL plan the check of a foreign key once, not for each of many rows."""
+    if session.get_bind().dialect.name != "postgresql":
+        yield
+        return
+    session.execute(_PLANS, {"mode": "auto"})
+    yield
+    session.execute(_PLANS, {"mode": "force_custom_plan"})
+
+
+@contextmanager
+def roomy(session: AnySession) -> Iterator[None]:
+    """Let SQLite keep 32 MiB of pages at hand; by itself it keeps 2, and reads the rest again."""
+    if session.get_bind().dialect.name != "sqlite":
+        yield
+        return
+    before = session.scalar(text("PRAGMA cache_size"))
+    session.execute(text("PRAGMA cache_size = -32768"))
+    try:
+        yield
+    finally:
+        # The connection goes back to the pool, also after an error.
+        session.connection().exec_driver_sql(f"PRAGMA cache_size = {int(before)}")
+
+
+_PLANS = text("SELECT set_config('plan_cache_mode', :mode, true)")
 
 
 def analyze(session: AnySession, table: Table) -> None:

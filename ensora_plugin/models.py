@@ -244,6 +244,7 @@ class Note(Record):
             Index(
                 "ix_ensora_note_unmapped",
                 "account_id",
+                "why",
                 "date",
                 sqlite_where=text("why IS NOT NULL"),
                 postgresql_where=text("why IS NOT NULL"),

@@ -85,6 +85,8 @@ class Delivery:
                     for site in one.sites
                 ]
                 self._keyed(Membership, members)
+        students = [one.id for one in world.people["student"]]
+        touch(self.session, self.account_id, notes_of(STUDENT, students))
         now = {"touched": self.generation()}
         self._keyed(Note, [note_row(one) | stamp(one.id) | now for one in world.notes])
 

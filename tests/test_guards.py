@@ -35,7 +35,7 @@ LAYERS = (
     "kinds",
     "access connecting directory history content set_aside pull reading automap automap_notes "
     "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
-    "overview panel reports rows cli_text",
+    "overview panel reports rows cli_text note_tables zones_apart",
     "runs sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",

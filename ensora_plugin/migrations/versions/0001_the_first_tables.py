@@ -315,7 +315,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_ensora_note_unmapped",
         "ensora_note",
-        ["account_id", "date"],
+        ["account_id", "why", "date"],
         unique=False,
         sqlite_where=sa.text("why IS NOT NULL"),
         postgresql_where=sa.text("why IS NOT NULL"),
