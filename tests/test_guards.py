@@ -30,7 +30,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
     "errors config signals clock text likeness reasons matching database log processes",
-    "models host adapter_check crypto vendor soap signature migrating",
+    "models host host_marks adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
     "explain explain_notes explain_people explanation "
