@@ -20,8 +20,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from . import directory
-from .automap import automap_named, mapped_by_run
+from .automap import mapped_by_run
 from .automap_notes import automap_notes
+from .automap_people import automap_named
 from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer

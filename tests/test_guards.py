@@ -32,7 +32,8 @@ LAYERS = (
     "errors config signals clock text likeness reasons matching database log processes",
     "models host host_marks adapter_check crypto vendor soap signature migrating",
     "kinds",
-    "access connecting directory history pull reading automap automap_notes note_candidates "
+    "access connecting directory history pull reading automap automap_notes automap_people "
+    "note_candidates near_entries people_pairs people_reasons suggesting "
     "explain explain_notes explain_people explanation "
     "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
     "rows cli_text",
