@@ -249,6 +249,13 @@ class Note(Record):
                 sqlite_where=text("why IS NOT NULL"),
                 postgresql_where=text("why IS NOT NULL"),
             ),
+            Index(
+                "ix_ensora_note_nearest",
+                "account_id",
+                "nearest",
+                sqlite_where=text("nearest IS NOT NULL"),
+                postgresql_where=text("nearest IS NOT NULL"),
+            ),
             Index(None, "account_id", "sort_key", "id"),
         )
 

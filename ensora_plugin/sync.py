@@ -38,6 +38,7 @@ from .errors import (
 )
 from .history import digest_of_run, write_history
 from .host import HostAdapter
+from .host_changes import touch_changed_appointments
 from .kinds import KINDS, NOTE, Kind
 from .mapping import lock_account
 from .models import Connection, Run, RunCount
@@ -323,14 +324,15 @@ def _automap(services: Services, claimed: Claim) -> None:
         hold(services, claimed, "automap")
         lock_account(session, claimed.account_id)
         if kind is NOTE:
+            host = (claimed.account_id, claimed.account, services.host)
+            told = touch_changed_appointments(session, *host)
+            recheck = timedelta(days=services.settings.recheck_days)
             result = automap_notes(
                 session,
-                claimed.account_id,
-                claimed.account,
-                services.host,
+                *host,
                 grace=_grace(services, claimed),
                 run_id=claimed.run_id,
-                since=utcnow().date() - timedelta(days=services.settings.recheck_days),
+                since=None if told else utcnow().date() - recheck,
             )
         else:
             result = automap_named(session, claimed.account_id, kind, claimed.run_id)

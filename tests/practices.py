@@ -119,12 +119,15 @@ class Practice:
         tables = [
             table
             for name, table in Connection.metadata.tables.items()
-            if not name.startswith(("ensora_run", "ensora_connection", "ensora_feed"))
+            if not name.startswith(
+                ("ensora_run", "ensora_connection", "ensora_feed", "ensora_host_mark")
+            )
         ]
-        found = {
-            table.name: sorted(map(repr, self.session.execute(select(table)).all()))
-            for table in tables
-        }
+        found = {}
+        for table in tables:
+            # Rendering changes appointments, whose notes are then looked at once more.
+            columns = [column for column in table.c if column.name != "touched"]
+            found[table.name] = sorted(map(repr, self.session.execute(select(*columns)).all()))
         self.session.rollback()
         return found
 

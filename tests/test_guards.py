@@ -33,7 +33,7 @@ LAYERS = (
     "models host host_marks adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes automap_people "
-    "note_candidates near_entries people_pairs people_reasons suggesting "
+    "note_candidates near_entries people_pairs people_reasons suggesting host_changes "
     "explain explain_notes explain_people explanation "
     "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
     "rows cli_text",

@@ -336,6 +336,14 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_ensora_note_nearest",
+        "ensora_note",
+        ["account_id", "nearest"],
+        unique=False,
+        sqlite_where=sa.text("nearest IS NOT NULL"),
+        postgresql_where=sa.text("nearest IS NOT NULL"),
+    )
+    op.create_index(
         "ix_ensora_note_unmapped",
         "ensora_note",
         ["account_id", "date"],
@@ -719,6 +727,12 @@ def downgrade() -> None:
         table_name="ensora_note",
         sqlite_where=sa.text("why IS NOT NULL"),
         postgresql_where=sa.text("why IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_ensora_note_nearest",
+        table_name="ensora_note",
+        sqlite_where=sa.text("nearest IS NOT NULL"),
+        postgresql_where=sa.text("nearest IS NOT NULL"),
     )
     op.drop_index(op.f("ix_ensora_note_account_id_user_id"), table_name="ensora_note")
     op.drop_index(op.f("ix_ensora_note_account_id_touched"), table_name="ensora_note")
