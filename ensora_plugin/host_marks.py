@@ -1,7 +1,7 @@
 """How far the host's rows were read: where a SELECT offers `updated_at`, only what changed since.
 
-A row may be committed after others that were changed later. So each read begins somewhat before the
-greatest time that was seen, and once a day all rows are looked at again.
+A row may be committed after others that were changed later. So a read begins somewhat before the
+greatest time that was seen, until that is long ago; and once a day all rows are looked at again.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Mark:
     account_id: int
     entity: str
     seen: datetime | None
+    moved_at: datetime | None
+    settled: bool
     whole_at: datetime | None
     since: datetime | None
 
@@ -42,16 +44,14 @@ def offers_changes(statement: AnySelect) -> bool:
 
 def read_mark(session: AnySession, account_id: int, entity: str, statement: AnySelect) -> Mark:
     """Return where the reading of an entity stands."""
-    row = session.execute(
-        select(HostMark.seen, HostMark.whole_at).where(
-            HostMark.account_id == account_id, HostMark.entity == entity
-        )
-    ).first()
-    seen = datetime.fromisoformat(row.seen) if row and row.seen else None
-    whole_at = row.whole_at if row else None
-    fresh = whole_at is not None and utcnow() - WHOLE < whole_at
-    since = seen - LAG if seen and fresh and offers_changes(statement) else None
-    return Mark(account_id, entity, seen, whole_at, since)
+    row = session.get(HostMark, (account_id, entity), populate_existing=True)
+    if row is None or row.seen is None or not offers_changes(statement):
+        return Mark(account_id, entity, None, None, False, None, None)
+    seen = datetime.fromisoformat(row.seen)
+    since = seen + timedelta.resolution if row.settled else seen - LAG
+    fresh = row.whole_at is not None and utcnow() - WHOLE < row.whole_at
+    told = (row.moved_at, row.settled, row.whole_at)
+    return Mark(account_id, entity, seen, *told, since if fresh else None)
 
 
 def latest(session: AnySession, entity: Any, since: datetime | None = None) -> datetime | None:
@@ -72,14 +72,19 @@ def _horizon(changed: ColumnElement[Any]) -> datetime:
     return (datetime.now(UTC) if aware else utcnow()) + _AHEAD
 
 
-def move_mark(session: AnySession, mark: Mark, seen: datetime | None) -> None:
-    """Write down that all rows up to `seen` were read, and if so, that all were looked at."""
-    if seen is None or (mark.since is not None and seen == mark.seen):
+def move_mark(session: AnySession, mark: Mark, newest: datetime | None) -> None:
+    """Write down that all rows up to `newest` were read; without `since`, all there are."""
+    seen = max((one for one in (mark.seen, newest) if one is not None), default=None)
+    if seen is None:
         return
-    row = {
-        "account_id": mark.account_id,
-        "entity": mark.entity,
-        "seen": seen.isoformat(),
-        "whole_at": mark.whole_at if mark.since is not None else utcnow(),
-    }
+    now = utcnow()
+    moved_at = mark.moved_at if seen == mark.seen else now
+    # What could come late has come by now, and was read.
+    settled = moved_at is not None and now - moved_at >= LAG
+    whole_at = mark.whole_at if mark.since is not None else now
+    told = {"moved_at": moved_at, "settled": settled, "whole_at": whole_at}
+    if told | {"seen": seen} == {name: getattr(mark, name) for name in (*told, "seen")}:
+        return
+    key = {"account_id": mark.account_id, "entity": mark.entity}
+    row = {**key, "seen": seen.isoformat(), **told}
     upsert(session, HostMark.__table__, [row], ["account_id", "entity"])

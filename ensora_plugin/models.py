@@ -375,6 +375,9 @@ class HostMark(Base):
     entity: Mapped[str] = mapped_column(String(12), primary_key=True)
     #: The greatest `updated_at` that was seen, as ISO text in the host's own zone or without one.
     seen: Mapped[str | None] = mapped_column(String(40))
+    #: When it was first seen, and whether all that could be committed late was read since then.
+    moved_at: Mapped[datetime | None]
+    settled: Mapped[bool] = mapped_column(default=False)
     #: When all rows were last looked at.
     whole_at: Mapped[datetime | None]
 

@@ -145,15 +145,17 @@ def open_demo(
 
 
 @contextmanager
-def open_other(url: str, world: World, **config: Any) -> Iterator[Practice]:
-    """Open the second host over a database."""
+def open_other(
+    url: str, world: World, *, host: HostAdapter | None = None, **config: Any
+) -> Iterator[Practice]:
+    """Open the second host over a database, with an adapter of its kind."""
     app = create_other_host(url)
     app.config.update({**CONFIG, **config})
     with app.app_context():
         configure_sqlite(other_db.engine)
         seed_other(other_db.session(), world)
         other_db.session.commit()
-    with _opened(app, OtherHost(), world) as practice:
+    with _opened(app, host or OtherHost(), world) as practice:
         practice.host_id = lambda kind, id: other_id(ENTITIES[kind], id)
         yield practice
 

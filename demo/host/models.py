@@ -170,7 +170,9 @@ class Appointment(db.Model):
     #: Location of Appointment Render.
     render_location: Mapped[str] = mapped_column(Text, default="")
     results_notes: Mapped[str] = mapped_column(Text, default="")
-    updated_at: Mapped[datetime] = mapped_column(default=stored_now, onupdate=stored_now)
+    updated_at: Mapped[datetime] = mapped_column(
+        index=True, default=stored_now, onupdate=stored_now
+    )
     agency: Mapped[Agency] = relationship()
     client: Mapped[Client] = relationship()
     staff: Mapped[Staff] = relationship()

@@ -205,6 +205,8 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("entity", sa.String(length=12), nullable=False),
         sa.Column("seen", sa.String(length=40), nullable=True),
+        sa.Column("moved_at", sa.DateTime(), nullable=True),
+        sa.Column("settled", sa.Boolean(), nullable=False),
         sa.Column("whole_at", sa.DateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_host_mark_account_id")
