@@ -1,4 +1,4 @@
-"""A run with nothing new at the vendor and nothing changed in the host: what it costs of our own."""
+"""A run with nothing new at the vendor and nothing changed in the host: what it costs us."""
 
 from __future__ import annotations
 

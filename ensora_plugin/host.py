@@ -149,11 +149,13 @@ class HostAdapter(Protocol):
     """What a host implements. `flask ensora check` tries it against the database.
 
     The SELECTs carry the labels named here, no ORDER BY and no LIMIT, and read nothing of the
-    request: workers
-    use them too. Ids may be integers, text or UUIDs. Each SELECT may offer `updated_at`, by which
-    the plugin
-    then reads only what changed. The verbs run in the host's session, inside a savepoint, and never
-    commit.
+    request: workers use them too. Ids may be integers, text or UUIDs. The verbs run in the host's
+    session, inside a savepoint, and never commit.
+
+    `agencies`, `clients`, `staff` and `appointments` may offer `updated_at` as well, a date and
+    time that moves on with every change of the row, in bulk statements too, and has an index: then
+    only what changed is read. What it misses (a deleted row, an agency's time zone, a change whose
+    transaction took more than ten minutes) is found within a day, or at once by `ensora.changed`.
     """
 
     #: The layout that the plugin's pages extend; it has the blocks title, head and content.
