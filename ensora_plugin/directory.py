@@ -25,6 +25,8 @@ from .models import Connection, Directory, DirectoryAgency
 from .text import joint_key, list_keys, text_key
 
 _CHUNK = 500
+#: More rows than these are read all at once.
+_MANY = 5000
 #: Of what the keys are made by; another one makes them anew.
 _FORM = f"1 {unicodedata.unidata_version}"
 
@@ -153,7 +155,9 @@ def _refresh_changed(source: Source, since: Any) -> int | None:
         )
     }
     ids |= _moved(source)
-    changed = _bring(source, sorted(ids)) if ids else 0
+    if len(ids) > _MANY:
+        return None
+    changed = _bring_some(source, sorted(ids))
     there = source.session.scalar(select(func.count()).select_from(source.rows))
     ours = source.session.scalar(select(func.count()).select_from(Directory).where(*source.own))
     return changed if there == ours else None
@@ -178,6 +182,11 @@ def _moved(source: Source) -> set[str]:
     }
 
 
+def _bring_some(source: Source, host_ids: list[str]) -> int:
+    chunks = (host_ids[at : at + _CHUNK] for at in range(0, len(host_ids), _CHUNK))
+    return sum(_bring(source, chunk) for chunk in chunks)
+
+
 def _bring(source: Source, host_ids: list[str] | None) -> int:
     """Compare the host's rows with the entries, all or those of some ids, and write what differs.
 
@@ -185,7 +194,7 @@ def _bring(source: Source, host_ids: list[str] | None) -> int:
     """
     rows, entries = select(source.rows), select(Directory.host_id, Directory.checksum)
     entries = entries.where(*source.own)
-    if host_ids is not None and len(host_ids) <= _CHUNK:
+    if host_ids is not None:
         rows = rows.where(source.rows.c.id.in_(native_ids(source.rows.c.id, host_ids)))
         entries = entries.where(Directory.host_id.in_(host_ids))
     stored = {row.host_id: row.checksum for row in source.session.execute(entries)}

@@ -153,9 +153,10 @@ class HostAdapter(Protocol):
     session, inside a savepoint, and never commit.
 
     `agencies`, `clients`, `staff` and `appointments` may offer `updated_at` as well, a date and
-    time that moves on with every change of the row, in bulk statements too, and has an index: then
-    only what changed is read. What it misses (a deleted row, an agency's time zone, a change whose
-    transaction took more than ten minutes) is found within a day, or at once by `ensora.changed`.
+    time that moves on with every change of the row, in bulk statements too, with an index on
+    account and time: then only what changed is read. What it misses (a deleted row, an agency's
+    time zone, a change whose transaction took more than ten minutes) is found within a day, or at
+    once by `ensora.changed`.
     """
 
     #: The layout that the plugin's pages extend; it has the blocks title, head and content.

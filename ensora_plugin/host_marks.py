@@ -80,7 +80,8 @@ def move_mark(session: AnySession, mark: Mark, newest: datetime | None) -> None:
     now = utcnow()
     moved_at = mark.moved_at if seen == mark.seen else now
     # What could come late has come by now, and was read.
-    settled = moved_at is not None and now - moved_at >= LAG
+    late = moved_at is not None and now - moved_at >= LAG
+    settled = late or (mark.settled and seen == mark.seen)
     whole_at = mark.whole_at if mark.since is not None else now
     told = {"moved_at": moved_at, "settled": settled, "whole_at": whole_at}
     if told | {"seen": seen} == {name: getattr(mark, name) for name in (*told, "seen")}:
