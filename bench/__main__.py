@@ -1,15 +1,22 @@
-"""`python -m bench automap|pull --notes N --db sqlite|postgres`: own data, measured, checked."""
+"""`python -m bench automap|explain|idle|pull --notes N --db sqlite|postgres`: own data, measured,
+checked.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from . import automap, pull
+from . import automap, explain, idle, pull
 from .databases import KINDS
 from .measure import show
 
-_BENCHES = {"automap": automap.measure, "pull": pull.measure}
+_BENCHES = {
+    "automap": automap.measure,
+    "explain": explain.measure,
+    "idle": idle.measure,
+    "pull": pull.measure,
+}
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -18,6 +25,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("bench", choices=_BENCHES)
     parser.add_argument("--notes", type=int, default=20_000, help="size (%(default)s)")
     parser.add_argument("--db", choices=KINDS, default=KINDS[0], help="database (%(default)s)")
+    parser.add_argument("--clients", type=int, help="clients of the bench idle (a 50th of notes)")
     parser.add_argument("--seed", type=int, default=7, help="of the made data (%(default)s)")
     return parser.parse_args(arguments)
 
@@ -25,7 +33,10 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; the exit code is 1 where a result is not what the made data ask for."""
     chosen = options(arguments)
-    measured = list(_BENCHES[chosen.bench](chosen.notes, chosen.db, chosen.seed))
+    more = {}
+    if chosen.bench == "idle":
+        more["clients"] = chosen.clients or max(20, chosen.notes // 50)
+    measured = list(_BENCHES[chosen.bench](chosen.notes, chosen.db, chosen.seed, **more))
     show(measured)
     return 0 if all(one.correct for one in measured) else 1
 

@@ -8,13 +8,34 @@ savepoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import Enum
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
+from sqlalchemy import ColumnElement
+
 from .database import AnySelect
+
+
+def native_ids(column: ColumnElement[Any], ids: Iterable[str]) -> list[Any]:
+    """Return our text ids as values that a host's column compares with; what is no id of it is
+    left out.
+    """
+    found = (_native(column.type.python_type, one) for one in ids)
+    return [one for one in found if one is not None]
+
+
+def _native(kind: type, text: str) -> Any:
+    try:
+        native = kind(text)
+    except ValueError:
+        return None
+    # " 12" and "012" are 12 to Python, but not to the unique constraint.
+    if str(native) != text or (isinstance(native, int) and abs(native) >= 2**63):
+        return None
+    return native
 
 
 class _All(Enum):
@@ -130,11 +151,14 @@ class HostAdapter(Protocol):
     """What a host implements. `flask ensora check` tries it against the database.
 
     The SELECTs carry the labels named here, no ORDER BY and no LIMIT, and read nothing of the
-    request: workers
-    use them too. Ids may be integers, text or UUIDs. Each SELECT may offer `updated_at`, by which
-    the plugin
-    then reads only what changed. The verbs run in the host's session, inside a savepoint, and never
-    commit.
+    request: workers use them too. Ids may be integers, text or UUIDs. The verbs run in the host's
+    session, inside a savepoint, and never commit.
+
+    `agencies`, `clients`, `staff` and `appointments` may offer `updated_at` as well, a date and
+    time that moves on with every change of the row, in bulk statements too, with an index on
+    account and time: then only what changed is read. What it misses (a deleted row, an agency's
+    time zone, a change whose transaction took more than ten minutes) is found within a day, or at
+    once by `ensora.changed`.
     """
 
     #: The layout that the plugin's pages extend; it has the blocks title, head and content.

@@ -17,7 +17,7 @@ from .clock import utcnow
 from .database import AnySession, upsert
 from .errors import NotAllowed
 from .history import write_history
-from .host import HostAdapter
+from .host import HostAdapter, native_ids
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import Connection, History, Mapping, Membership, Note, Record, Rejected
 from .trying import groups_of, notes_of, touch
@@ -328,14 +328,9 @@ def host_entity(host: HostAdapter, account: str, kind: Kind) -> Any:
 
 def find_entity(session: AnySession, entity: Any, host_id: str) -> Any:
     """Return the row of a host's entity by our text id, None where there is none."""
-    try:
-        native = entity.c.id.type.python_type(host_id)
-    except ValueError:
-        return None
-    # " 12" and "012" are 12 to Python, but not to the unique constraint.
-    if str(native) != host_id or (isinstance(native, int) and abs(native) >= 2**63):
-        return None
-    return session.execute(select(entity).where(entity.c.id == native)).first()
+    for native in native_ids(entity.c.id, [host_id]):
+        return session.execute(select(entity).where(entity.c.id == native)).first()
+    return None
 
 
 def _check_free(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:

@@ -160,6 +160,8 @@ class Site(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
 
 class Student(Record):
@@ -177,6 +179,8 @@ class Student(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
 
 class User(Record):
@@ -194,6 +198,8 @@ class User(Record):
     match_key: Mapped[str | None] = mapped_column(KeyText)
     #: "first last"; `sort_key` is "last first". A site has its name in both.
     name_key: Mapped[str] = mapped_column(KeyText)
+    #: Of what `nearest` was chosen by; equal means that it stands.
+    suggested_by: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
 
 class Membership(Base):
@@ -248,6 +254,13 @@ class Note(Record):
                 "date",
                 sqlite_where=text("why IS NOT NULL"),
                 postgresql_where=text("why IS NOT NULL"),
+            ),
+            Index(
+                "ix_ensora_note_nearest",
+                "account_id",
+                "nearest",
+                sqlite_where=text("nearest IS NOT NULL"),
+                postgresql_where=text("nearest IS NOT NULL"),
             ),
             Index(None, "account_id", "sort_key", "id"),
         )
@@ -353,6 +366,7 @@ class Directory(Base):
         Index(None, "account_id", "entity", "match_key"),
         Index(None, "account_id", "entity", "name_key"),
         Index(None, "account_id", "entity", "sort_key"),
+        Index(None, "account_id", "entity", "last_fact"),
     )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
@@ -365,7 +379,31 @@ class Directory(Base):
     name_key: Mapped[str] = mapped_column(KeyText)
     sort_key: Mapped[str] = mapped_column(KeyText)
     active: Mapped[bool]
+    #: The compared parts one by one, normalised, also where one of them is blank.
+    facts: Mapped[list[str]] = mapped_column(JSON)
+    #: Birth date or email, None where it is blank: by it those are found whose names differ.
+    last_fact: Mapped[str | None] = mapped_column(KeyText)
+    #: The account's generation when the entry came or changed.
+    touched: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: Of the row as the host told it; equal means nothing to write.
     checksum: Mapped[bytes] = mapped_column(LargeBinary(16))
+
+
+class HostMark(Base):
+    """How far the host's rows of one entity were read, where its SELECT offers `updated_at`."""
+
+    __tablename__ = "ensora_host_mark"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    #: "agency", "client", "staff" or "appointment".
+    entity: Mapped[str] = mapped_column(String(12), primary_key=True)
+    #: The greatest `updated_at` that was seen, as ISO text in the host's own zone or without one.
+    seen: Mapped[str | None] = mapped_column(String(40))
+    #: When it was first seen, and whether all that could be committed late was read since then.
+    moved_at: Mapped[datetime | None]
+    settled: Mapped[bool] = mapped_column(default=False)
+    #: When all rows were last looked at.
+    whole_at: Mapped[datetime | None]
 
 
 class DirectoryAgency(Base):

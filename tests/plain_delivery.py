@@ -15,8 +15,9 @@ from sqlalchemy import insert, select, update
 
 from demo.host import models as host
 from ensora_plugin import directory
-from ensora_plugin.automap import automap_named, mapped_by_run
+from ensora_plugin.automap import mapped_by_run
 from ensora_plugin.automap_notes import automap_notes
+from ensora_plugin.automap_people import automap_named
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import NotAllowed
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind

@@ -29,13 +29,15 @@ PACKAGE = ROOT / "ensora_plugin"
 README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
-    "errors config signals clock text reasons matching database log processes",
+    "errors config signals clock text reasons matching database log processes likeness",
     "models host adapter_check crypto deadline transport records pages vendor soap signature "
-    "migrating",
+    "migrating host_marks",
     "kinds",
     "access connecting directory history content set_aside pull reading automap automap_notes "
     "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
-    "overview panel reports rows cli_text note_tables zones_apart",
+    "overview panel reports rows cli_text note_tables zones_apart automap_people near_entries "
+    "people_pairs people_reasons suggesting host_changes explain explain_notes explain_people "
+    "explanation",
     "runs sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",

@@ -100,6 +100,15 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column(
+            "last_fact",
+            sa.String(length=1100).with_variant(
+                sa.String(length=1100, collation="C"), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column("touched", sa.Integer(), server_default="0", nullable=False),
         sa.Column("checksum", sa.LargeBinary(length=16), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_directory_account_id")
@@ -107,6 +116,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "account_id", "entity", "host_id", name=op.f("pk_ensora_directory")
         ),
+    )
+    op.create_index(
+        op.f("ix_ensora_directory_account_id_entity_last_fact"),
+        "ensora_directory",
+        ["account_id", "entity", "last_fact"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_ensora_directory_account_id_entity_match_key"),
@@ -187,6 +202,19 @@ def upgrade() -> None:
         "ensora_history",
         ["account_id", "kind", "vendor_id"],
         unique=False,
+    )
+    op.create_table(
+        "ensora_host_mark",
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("entity", sa.String(length=12), nullable=False),
+        sa.Column("seen", sa.String(length=40), nullable=True),
+        sa.Column("moved_at", sa.DateTime(), nullable=True),
+        sa.Column("settled", sa.Boolean(), nullable=False),
+        sa.Column("whole_at", sa.DateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_host_mark_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "entity", name=op.f("pk_ensora_host_mark")),
     )
     op.create_table(
         "ensora_mapping",
@@ -311,6 +339,14 @@ def upgrade() -> None:
         "ensora_note",
         ["account_id", "user_id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_ensora_note_nearest",
+        "ensora_note",
+        ["account_id", "nearest"],
+        unique=False,
+        sqlite_where=sa.text("nearest IS NOT NULL"),
+        postgresql_where=sa.text("nearest IS NOT NULL"),
     )
     op.create_index(
         "ix_ensora_note_unmapped",
@@ -473,6 +509,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -542,6 +579,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -611,6 +649,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("suggested_by", sa.LargeBinary(length=16), nullable=True),
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -726,6 +765,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("why IS NOT NULL"),
         postgresql_where=sa.text("why IS NOT NULL"),
     )
+    op.drop_index(
+        "ix_ensora_note_nearest",
+        table_name="ensora_note",
+        sqlite_where=sa.text("nearest IS NOT NULL"),
+        postgresql_where=sa.text("nearest IS NOT NULL"),
+    )
     op.drop_index(op.f("ix_ensora_note_account_id_user_id"), table_name="ensora_note")
     op.drop_index(op.f("ix_ensora_note_account_id_touched"), table_name="ensora_note")
     op.drop_index(
@@ -736,6 +781,7 @@ def downgrade() -> None:
     op.drop_table("ensora_membership")
     op.drop_index(op.f("ix_ensora_mapping_run_id_kind"), table_name="ensora_mapping")
     op.drop_table("ensora_mapping")
+    op.drop_table("ensora_host_mark")
     op.drop_index(op.f("ix_ensora_history_account_id_kind_vendor_id"), table_name="ensora_history")
     op.drop_index(op.f("ix_ensora_history_account_id_id"), table_name="ensora_history")
     op.drop_table("ensora_history")
@@ -749,6 +795,9 @@ def downgrade() -> None:
     )
     op.drop_index(
         op.f("ix_ensora_directory_account_id_entity_match_key"), table_name="ensora_directory"
+    )
+    op.drop_index(
+        op.f("ix_ensora_directory_account_id_entity_last_fact"), table_name="ensora_directory"
     )
     op.drop_table("ensora_directory")
     op.drop_table("ensora_content")

@@ -1,0 +1,73 @@
+"""Why a record does not map, explained on demand: what comes near it, and in which facts it
+differs.
+
+For each kind every statement comes in by an index, and a bounded number of rows is looked at.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import aliased
+
+from .database import AnySession
+from .explain_notes import near_appointments
+from .explain_people import near_entities
+from .explanation import Candidate, Explanation, Fact, Holder, Question
+from .host import HostAdapter
+from .kinds import NOTE, Kind
+from .models import Mapping, Record
+from .reasons import REASONS
+
+__all__ = ["Candidate", "Explanation", "Fact", "Holder", "explain"]
+
+
+def explain(
+    session: AnySession,
+    account_id: int,
+    account: str,
+    host: HostAdapter,
+    kind: Kind,
+    vendor_id: str,
+    *,
+    grace: int,
+    agencies: frozenset[str] | None = None,
+) -> Explanation:
+    """Return why a record does not map and at most 50 entities that come near, nearest first.
+
+    `grace` in whole minutes. `agencies`: the ids of those that the person sees, None for all; what
+    stands in others is told as "another agency" and no more. Whether they may see the record itself
+    is the caller's to ask. Writes and flushes nothing. Raises LookupError where there is no such
+    record.
+    """
+    code, reason = _reason(session, account_id, kind, vendor_id)
+    question = Question(session, account_id, account, host, agencies)
+    if kind is NOTE:
+        near = near_appointments(question, vendor_id, grace)
+    else:
+        near = near_entities(question, kind, vendor_id)
+    return Explanation(code, reason, tuple(near))
+
+
+def _reason(
+    session: AnySession, account_id: int, kind: Kind, vendor_id: str
+) -> tuple[str | None, str]:
+    own = aliased(Mapping, name="own_mapping")
+    model: type[Record] = kind.model
+    row = session.execute(
+        select(model.why, model.why_minutes, own.state)
+        .outerjoin(
+            own,
+            and_(own.account_id == account_id, own.kind == kind.name, own.vendor_id == vendor_id),
+        )
+        .where(model.account_id == account_id, model.vendor_id == vendor_id)
+    ).first()
+    if row is None:
+        raise LookupError(f"no {kind.name} of that id")
+    if row.state is not None:
+        return None, "Ignored" if row.state == "ignored" else "Mapped"
+    if row.why is None:
+        return None, "Not tried yet"
+    words = REASONS[row.why]
+    if row.why == "outside_the_grace" and row.why_minutes is not None:
+        words = f"{words}: {row.why_minutes} min apart"
+    return row.why, words
