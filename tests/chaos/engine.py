@@ -175,7 +175,11 @@ def chaos(
     kills_only: bool = False,
 ) -> Iterator[Chaos]:
     """Set the scene and its twin up; the first pull has been checked."""
-    with scene(folder, world, postgres) as made, twin(folder, world, made.site.vendor) as dry:
+    workers = 1 if kills_only else 2
+    with (
+        scene(folder, world, postgres, workers=workers) as made,
+        twin(folder, world, made.site.vendor) as dry,
+    ):
         engine = made.site.state.engine
         watch = Watch(engine, folder / "vendor.db", patience=30)
         therapists = Therapists(made.site.vendor, world)

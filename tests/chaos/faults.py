@@ -220,7 +220,9 @@ def twenty_bells(scene: Scene, rng: random.Random) -> bool:
     with suppress(redis.RedisError), scene.redis.client() as client:
         queue = Queue(QUEUE, connection=client, serializer=JSONSerializer)
         for number in range(20):
-            queue.enqueue(WORK_RUN, run_id, job_id=f"twice-{run_id}-{number}-{rng.random()}")
+            queue.enqueue(
+                WORK_RUN, run_id, job_id=f"twice-{run_id}-{number}-{rng.randrange(10**9)}"
+            )
     return account in scene.accounts
 
 

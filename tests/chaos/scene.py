@@ -47,6 +47,7 @@ class Scene:
     redis: OwnRedis
     proxy: Proxy
     postgres: Postgres | None
+    workers: int = 2
     accounts: dict[str, int] = field(default_factory=dict)
     machines: list[subprocess.Popen[bytes]] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Scene:
     def start_machine(self) -> subprocess.Popen[bytes]:
         """Start a machine: one `worker.py` with points in it."""
         program = ("-m", "tests.chaos.worker", str(self.armoury.folder))
-        machine = self.site.worker("-n", "2", program=program)
+        machine = self.site.worker("-n", str(self.workers), program=program)
         self.machines.append(machine)
         return machine
 
@@ -114,7 +115,7 @@ class Scene:
         while not (found := ready()):
             if time.monotonic() > end:
                 return None
-            time.sleep(0.01)
+            time.sleep(0.02)
         return found
 
     def kill(self, pid: int) -> None:
@@ -171,8 +172,10 @@ def _done(session: Any, account_id: int, since: Any) -> bool:
 
 
 @contextmanager
-def scene(folder: Path, world: World, postgres: Postgres | None) -> Iterator[Scene]:
-    """Set everything up and connect both accounts; no worker is started."""
+def scene(
+    folder: Path, world: World, postgres: Postgres | None, *, workers: int = 2
+) -> Iterator[Scene]:
+    """Set everything up and connect both accounts; no worker is started. `workers`: a machine's."""
     with ExitStack() as stack:
         server = stack.enter_context(OwnRedis(folder))
         proxy = stack.enter_context(Proxy(server.port))
@@ -185,7 +188,7 @@ def scene(folder: Path, world: World, postgres: Postgres | None) -> Iterator[Sce
         with site.app.app_context():
             make_table(site.state.engine)
             site.state.host = CountingHost()
-        made = Scene(site, Armoury(folder / "points"), server, proxy, postgres)
+        made = Scene(site, Armoury(folder / "points"), server, proxy, postgres, workers)
         with site.app.app_context():
             made.accounts = {account: site.connect(account) for account in ADMINS}
         yield made
