@@ -24,6 +24,7 @@ from msgspec import Meta, Struct
 
 from .clock import as_utc
 from .config import Settings
+from .deadline import Line
 from .errors import (
     CursorGone,
     NotAnAdmin,
@@ -186,6 +187,7 @@ class DataCollection:
     ) -> None:
         self._settings = settings
         self._sleep = sleep
+        self._line = Line()
         self._auth = httpx2.BasicAuth(organization_id, token) if token else None
         self._client = httpx2.Client(
             base_url=settings.vendor_url,
@@ -280,11 +282,17 @@ class DataCollection:
         """Send one request under one deadline, body included; return status and bounded body."""
         deadline = time.monotonic() + self._settings.request_seconds
         try:
-            with self._client.stream(method, path, **kwargs) as response:
+            traced = {"trace": self._line.trace}
+            with (
+                self._line.bounded(self._settings.request_seconds),
+                self._client.stream(method, path, extensions=traced, **kwargs) as response,
+            ):
                 content = _body(response, deadline)
         except httpx2.TimeoutException:
             raise VendorUnreachable(_SLOW) from None
         except (httpx2.HTTPError, httpx2.StreamError):
+            if time.monotonic() >= deadline:
+                raise VendorUnreachable(_SLOW) from None
             raise VendorUnreachable(
                 "Ensora Data Collection cannot be reached. Look at the network and at "
                 "ENSORA_VENDOR_URL; the next pull tries again by itself."

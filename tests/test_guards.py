@@ -29,7 +29,7 @@ PACKAGE = ROOT / "ensora_plugin"
 README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
-    "errors config signals clock text reasons matching database log processes",
+    "errors config signals clock text reasons matching database log processes deadline",
     "models host adapter_check crypto vendor soap signature migrating",
     "kinds",
     "access connecting directory history pull reading automap automap_notes note_candidates "
