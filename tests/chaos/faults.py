@@ -151,8 +151,10 @@ def sigterm(scene: Scene, rng: random.Random) -> bool:
     """A deployment: SIGTERM in mid-pull, and another machine after it."""
     scene.work(rng)
     machine = rng.choice(scene.machines)
-    left = family(machine.pid)
+    # One that has just been started does not listen yet.
+    scene.wait_for(lambda: len(family(machine.pid)) > 1, 10)
     time.sleep(rng.uniform(0, 0.5))
+    left = family(machine.pid)
     machine.send_signal(signal.SIGTERM)
     assert machine.wait(20) == 0, "worker.py did not end well"
     assert [pid for pid in left if alive(pid)] == [], "SIGTERM left processes"
