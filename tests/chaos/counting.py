@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert
+from sqlalchemy import Column, Engine, Integer, MetaData, Select, String, Table, insert
 
 from demo.host.adapter import DemoHost
 from demo.host.models import db
@@ -38,9 +38,16 @@ def make_table(engine: Engine) -> None:
 
 @dataclass
 class CountingHost(DemoHost):
-    """`after` is called when the host has rendered, before our row is written."""
+    """`after` is called when the host has rendered, before our row is written; `named` with the
+    account whose agencies are asked for.
+    """
 
     after: Callable[[], None] = lambda: None
+    named: Callable[[str], None] = lambda _account: None
+
+    def agencies(self, account: str) -> Select[Any]:
+        self.named(account)
+        return super().agencies(account)
 
     def render(self, account: str, appointment_id: Any, note: NoteView) -> Rendering:
         outcome = super().render(account, appointment_id, note)

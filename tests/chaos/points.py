@@ -33,6 +33,8 @@ POINTS = (
     *("after_answer", "before_commit", "after_commit", "before_enqueue", "after_enqueue"),
     *("in_page", "in_automap", "after_automap", "in_render", "after_render"),
 )
+#: Met where a run asks the host for an account's agencies, as each automap does.
+AT_ACCOUNT = "at_"
 #: Met only where something is left to map or to render.
 RARE = ("in_automap", "after_automap", "in_render", "after_render")
 _SPARE_BYTES = 64 << 20
@@ -47,7 +49,7 @@ class Armoury:
 
     def arm(self, point: str, *, after: int = 0, action: str = "kill") -> None:
         """Let the next but `after` who meets the point do the action."""
-        assert point in POINTS
+        assert point in POINTS or point.startswith(AT_ACCOUNT)
         for number in range(after + 1):
             (self.folder / f"{point}.{number}.{action}").touch()
 
@@ -122,7 +124,10 @@ def install(armoury: Armoury) -> CountingHost:
         if statement.startswith("UPDATE appointment "):
             armoury.meet("in_render")
 
-    return CountingHost(after=lambda: armoury.meet("after_render"))
+    return CountingHost(
+        after=lambda: armoury.meet("after_render"),
+        named=lambda account: armoury.meet(AT_ACCOUNT + account),
+    )
 
 
 def _around(
