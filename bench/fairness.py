@@ -45,7 +45,7 @@ _PATIENCE = 1800
 
 @dataclass
 class Round:
-    """What came of one round: waiting in seconds of the healthy accounts, and whether all is true."""
+    """What came of one round: the healthy accounts' waiting in seconds, and whether all is true."""
 
     waits: list[float]
     seconds: float
@@ -58,10 +58,13 @@ def measure(accounts: int, db: str, seed: int, workers: int = 4) -> Iterator[Mea
     slow = {organization_of(n) for n in sick if n % SICK == seed % 2}
     failing = {organization_of(n) for n in sick} - slow
     alone = [n for n in range(accounts) if n not in set(sick)]
-    with temporary_folder() as folder, databases(db, folder) as empty:
-        with vendor(slow, failing, SLOW_SECONDS) as address:
-            without = play(empty(), folder, address, alone, set(), workers)
-            among = play(empty(), folder, address, list(range(accounts)), {*sick}, workers)
+    with (
+        temporary_folder() as folder,
+        databases(db, folder) as empty,
+        vendor(slow, failing, SLOW_SECONDS) as address,
+    ):
+        without = play(empty(), folder, address, alone, set(), workers)
+        among = play(empty(), folder, address, list(range(accounts)), {*sick}, workers)
     for name, one in (("fairness-healthy-alone", without), ("fairness-among-sick", among)):
         p50, p95 = _quantile(one.waits, 50), _quantile(one.waits, 95)
         told = f"waiting p50 {p50:.1f} s, p95 {p95:.1f} s, max {max(one.waits):.1f} s"
