@@ -96,11 +96,12 @@ def unwritten(world: World, organization: dict[str, Any]) -> Iterator[dict[str, 
         )
         if str(row["id"]) in taken or None in people or row["date"] >= world.today:
             continue
-        when = {"Date": row["date"], "Start Time": row["start"], "End Time": row["end"]}
-        fields = [
-            given | {"value": when[given["name"]].isoformat()} if given["name"] in when else given
-            for given in plain["fields"]
-        ]
+        when = {"date": row["date"], "start time": row["start"], "end time": row["end"]}
+        fields = []
+        for given in plain["fields"]:
+            # Templates write their names in many ways.
+            meant = when.get(given["name"].strip(" :*").casefold())
+            fields.append(given | {"value": meant.isoformat()} if meant else given)
         student, user, site = people
         yield plain | {"studentId": student, "userId": user, "siteId": site, "fields": fields}
 
