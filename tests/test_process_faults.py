@@ -1,9 +1,14 @@
-"""Processes that die at every named point, stand still, starve or crash for ever; real ones."""
+"""Processes that die at every named point, stand still, starve or crash for ever; and PostgreSQL
+that ends beneath them.
+"""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,11 +22,13 @@ from ensora_plugin.clock import utcnow
 from ensora_plugin.models import Connection, Run
 from ensora_plugin.schedule import QUEUE, WORK_RUN
 from tests.chaos.engine import Chaos, chaos
-from tests.chaos.faults import starve, stop_beyond_lease
+from tests.chaos.faults import starve
 from tests.chaos.points import POINTS, RARE
-from tests.servers import Postgres
+from tests.deployment import family
+from tests.servers import postgres
 
 pytestmark = pytest.mark.timeout(300)
+ON_POSTGRES = pytest.mark.parametrize("storm", ["postgres"], indirect=True)
 CALM = [point for point in POINTS if point not in RARE and not point.endswith("enqueue")]
 
 
@@ -36,11 +43,11 @@ def storm(
 ) -> Iterator[Chaos]:
     """One deployment for all tests of a database, its first pull done, and its twin."""
     folder: Path = tmp_path_factory.mktemp("storm")
-    server: Postgres | None = None
-    if request.param == "postgres":
-        server = request.getfixturevalue("postgres_server")
-    with chaos(folder, world, server, seed=1, say=print, kills_only=True) as storm:
-        yield storm
+    with ExitStack() as stack:
+        # A server of its own, which comes back whenever it ends.
+        server = stack.enter_context(postgres(again=True)) if request.param == "postgres" else None
+        options = {"seed": 1, "say": print, "kills_only": True}
+        yield stack.enter_context(chaos(folder, world, server, **options))
 
 
 def settled(storm: Chaos) -> None:
@@ -90,12 +97,16 @@ def test_a_schedule_killed_beside_its_bell_loses_no_run(storm: Chaos, point: str
 
 def test_a_process_that_stood_still_beyond_its_lease_writes_nothing_more(storm: Chaos) -> None:
     changed(storm)
-    rng = random.Random(5)
-    for _ in range(2):
-        assert stop_beyond_lease(storm.scene, rng)
+    site = storm.scene.site
+    pids = stopped(storm, "after_answer")
+    # Another worker takes the run over while the first one stands still.
+    (held,) = [run for run in site.runs() if run.state == "running"][:1]
+    site.until(lambda: not storm.scene.live())
+    assert site.read(lambda session: session.get_one(Run, held.id)).fence > held.fence
+    before = site.log().count("event=run_taken_over")
+    go_on(pids)
+    site.until(lambda: site.log().count("event=run_taken_over") > before)
     settled(storm)
-    # Somebody else went on meanwhile, and the one that came back was told.
-    assert "event=run_taken_over" in storm.scene.site.log()
 
 
 def test_a_run_without_memory_ends_in_a_code_and_the_next_one_is_whole(storm: Chaos) -> None:
@@ -149,4 +160,46 @@ def test_a_run_that_crashes_whoever_works_on_it_is_given_up_and_the_others_go_on
     assert (run.state, run.error_code, run.attempt) == ("failed", "too_many_attempts", 6)
     connection = scene.site.read(lambda session: session.get_one(Connection, ids[poisoned]))
     assert connection.failures == 1
+    settled(storm)
+
+
+def stopped(storm: Chaos, point: str) -> list[int]:
+    """Let a run stand still at a point; return the processes of the machines."""
+    account = storm.scene.work(random.Random(1))
+    storm.scene.armoury.arm(point, action="stop")
+    storm.scene.ask(account)
+    assert storm.scene.wait_for(lambda: not storm.scene.armoury.armed(), 30)
+    return [pid for machine in storm.scene.machines for pid in family(machine.pid)]
+
+
+def go_on(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+@ON_POSTGRES
+def test_a_restart_in_mid_pull_costs_at_most_a_page(storm: Chaos) -> None:
+    server = storm.scene.postgres
+    assert server is not None
+    pids = stopped(storm, "in_page")
+    server.crash(stay_down=True)
+    go_on(pids)
+    # Workers look for it meanwhile, and say so by a code.
+    assert storm.scene.wait_for(lambda: "code=OperationalError" in storm.scene.site.log(), 30)
+    server.up()
+    settled(storm)
+
+
+@ON_POSTGRES
+def test_a_session_that_is_ended_in_its_transaction_leaves_nothing_half(storm: Chaos) -> None:
+    server = storm.scene.postgres
+    assert server is not None
+    pids = stopped(storm, "in_page")
+    with server.connect() as connection:
+        ended = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname LIKE 'test_%' AND state = 'idle in transaction'"
+        ).fetchall()
+    assert ended
+    go_on(pids)
     settled(storm)
