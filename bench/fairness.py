@@ -77,7 +77,7 @@ def measure(accounts: int, db: str, seed: int, workers: int = 4) -> Iterator[Mea
 
 
 def _quantile(waits: Sequence[float], percent: int) -> float:
-    return quantiles(waits, n=100)[percent - 1]
+    return quantiles(waits, n=100, method="inclusive")[percent - 1]
 
 
 def play(
