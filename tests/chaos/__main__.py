@@ -5,6 +5,7 @@ anything was violated.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +29,8 @@ def main() -> int:
         if not chosen.quiet or not line.startswith("round "):
             print(line, flush=True)
 
+    # Asked to end, it ends what it started as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ensora-chaos-")))
         server = stack.enter_context(postgres(again=True)) if chosen.db == "postgres" else None
