@@ -12,13 +12,21 @@ from flask import (
     abort,
     current_app,
     g,
+    make_response,
     redirect,
     render_template,
     request,
     url_for,
 )
 from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import ServiceUnavailable
 from wtforms.validators import ValidationError
 
@@ -39,6 +47,8 @@ from .panel import progress
 from .rows import RowView, row_view, why_not_changed
 from .withdrawing import Desk
 
+#: A database that is busy or away is worth another try after so long, in seconds.
+_RETRY_SECONDS = 10
 #: A larger number is no id, and no database takes it.
 _ID = "int(max=9223372036854775807)"
 
@@ -105,11 +115,21 @@ def _expired(error: CSRFError) -> Any:
 
 
 @bp.errorhandler(OperationalError)
-def _busy(error: OperationalError) -> Any:
-    """Somebody holds what a change waits for: said in words, without the database's."""
+@bp.errorhandler(InternalError)
+@bp.errorhandler(NoConnectionFree)
+def _busy(error: SQLAlchemyError) -> Any:
+    """The database is locked, away, read-only or has no connection left: said in words, not its."""
     _state().session.rollback()
-    log.warning("database_failed", code=sqlstate(error))
-    return current_app.handle_http_exception(ServiceUnavailable())
+    code = sqlstate(error) if isinstance(error, DBAPIError) else type(error).__name__
+    log.warning("database_failed", code=code)
+    busy = ServiceUnavailable()
+    try:
+        answer = make_response(current_app.handle_http_exception(busy))
+    except SQLAlchemyError:
+        # The host's own page for errors may ask the database who is signed in.
+        answer = make_response(busy)
+    answer.headers["Retry-After"] = str(_RETRY_SECONDS)
+    return answer
 
 
 @bp.context_processor

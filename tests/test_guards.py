@@ -29,9 +29,9 @@ PACKAGE = ROOT / "ensora_plugin"
 README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
-    "errors config signals clock text reasons matching database log processes likeness",
-    "models host adapter_check crypto deadline transport records pages vendor soap signature "
-    "migrating host_marks",
+    "errors config signals clock text reasons matching database log processes likeness deadline",
+    "models host adapter_check crypto transport records pages vendor soap signature migrating "
+    "host_marks",
     "kinds",
     "access connecting directory history content set_aside pull reading automap automap_notes "
     "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
