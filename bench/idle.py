@@ -16,7 +16,8 @@ from ensora_plugin.config import Settings
 from ensora_plugin.crypto import Sealer
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, HostMark, Mapping, Student
-from ensora_plugin.sync import Services, claim, create_run, perform
+from ensora_plugin.runs import claim, create_run
+from ensora_plugin.sync import Services, perform
 from ensora_plugin.vendor import Page
 
 from .automap import full_pass

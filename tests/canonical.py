@@ -13,6 +13,7 @@ from sqlalchemy import Engine, Table, select
 from sqlalchemy.engine import Connection as Db
 
 from demo.host.models import Appointment, AppointmentSignature
+from ensora_plugin.content import content_place
 from ensora_plugin.crypto import Sealer
 from ensora_plugin.kinds import KINDS
 from ensora_plugin.models import (
@@ -27,7 +28,6 @@ from ensora_plugin.models import (
     RenderingRow,
     SetAside,
 )
-from ensora_plugin.pull import content_place
 
 #: Table name -> the lines of its rows, in order.
 Told = dict[str, list[str]]
