@@ -34,7 +34,7 @@ LAYERS = (
     "kinds",
     "access connecting directory history pull reading automap automap_notes automap_people "
     "note_candidates near_entries people_pairs people_reasons suggesting host_changes "
-    "explain explain_notes explain_people explanation "
+    "explain explain_directory explain_notes explain_people explanation "
     "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
     "rows cli_text",
     "sync schedule heartbeat",
