@@ -54,9 +54,10 @@ def _enough(kind: str, mine: list[str], theirs: list[str], equal: list[bool]) ->
 def _names(mine: list[str], theirs: list[str]) -> float:
     if len(mine) == 1:
         return _alike(mine[0], theirs[0])
-    straight = _alike(mine[0], theirs[0]), _alike(mine[1], theirs[1])
-    crossed = _alike(mine[0], theirs[1]), _alike(mine[1], theirs[0])
-    return max(min(straight), min(crossed))
+    straight = min(_alike(mine[0], theirs[0]), _alike(mine[1], theirs[1]))
+    crossed = min(_alike(mine[0], theirs[1]), _alike(mine[1], theirs[0]))
+    best = straight if straight >= 0.8 else max(straight, crossed)
+    return best if best >= 0.5 else 0.0
 
 
 def _alike(one: str, other: str) -> float:
