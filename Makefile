@@ -11,13 +11,22 @@ NOTES ?= 2000
 ONCE  ?=
 DATA  ?= var/$(if $(ONCE),once,demo)
 
-.PHONY: demo test lint types check format clean chromium bench-peers
+# Options of the chaos.
+N    ?= 1000
+SEED ?= 7
+DB   ?= sqlite
+
+.PHONY: demo test chaos lint types check format clean chromium bench-peers
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m demo $(if $(ONCE),--once) --host $(HOST) --port $(PORT) --notes "$(NOTES)" --data "$(DATA)"
 
 test: $(VENV)/.installed chromium
 	$(BIN)/python -m pytest $(ARGS)
+
+# N faults of every sort on a real deployment; what the seed says happens again with the same seed.
+chaos: $(VENV)/.installed
+	@$(BIN)/python -m tests.chaos --faults "$(N)" --seed "$(SEED)" --db "$(DB)"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -8,8 +8,10 @@ from flask import url_for
 
 from demo.host import create_app
 from demo.host.adapter import DemoHost
+from demo.host.events import entities_changed
 from demo.settings import read_settings_file
 from ensora_plugin import Ensora
+from ensora_plugin.host import Entity
 
 # What `make demo` wrote down, so that `flask ensora ...` finds the same vendor and keys;
 # the environment wins.
@@ -22,6 +24,12 @@ app = create_app(
     }
 )
 ensora = Ensora(app, DemoHost())
+
+
+@entities_changed.connect
+def _tell(_sender: object, kind: Entity, ids: list[int]) -> None:
+    """Hand on what people change on the host's pages, so that it maps within a minute."""
+    ensora.changed(kind, ids)
 
 
 def _button() -> tuple[str, str, str, bool]:

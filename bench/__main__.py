@@ -1,15 +1,25 @@
-"""`python -m bench automap|pull --notes N --db sqlite|postgres`: own data, measured, checked."""
+"""`python -m bench automap|explain|idle|pull --notes N --db sqlite|postgres`: own data, measured,
+checked.
+
+`python -m bench fairness --accounts N --workers W`: many accounts due at once, some of them sick.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from . import automap, pull
+from . import automap, explain, fairness, idle, pull
 from .databases import KINDS
 from .measure import show
 
-_BENCHES = {"automap": automap.measure, "pull": pull.measure}
+_BENCHES = {
+    "automap": automap.measure,
+    "explain": explain.measure,
+    "fairness": fairness.measure,
+    "idle": idle.measure,
+    "pull": pull.measure,
+}
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -17,7 +27,10 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("bench", choices=_BENCHES)
     parser.add_argument("--notes", type=int, default=20_000, help="size (%(default)s)")
+    parser.add_argument("--accounts", type=int, default=1000, help="of fairness (%(default)s)")
+    parser.add_argument("--workers", type=int, default=4, help="of fairness (%(default)s)")
     parser.add_argument("--db", choices=KINDS, default=KINDS[0], help="database (%(default)s)")
+    parser.add_argument("--clients", type=int, help="clients of the bench idle (a 50th of notes)")
     parser.add_argument("--seed", type=int, default=7, help="of the made data (%(default)s)")
     return parser.parse_args(arguments)
 
@@ -25,7 +38,12 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; the exit code is 1 where a result is not what the made data ask for."""
     chosen = options(arguments)
-    measured = list(_BENCHES[chosen.bench](chosen.notes, chosen.db, chosen.seed))
+    size, more = chosen.notes, {}
+    if chosen.bench == "idle":
+        more["clients"] = chosen.clients or max(20, chosen.notes // 50)
+    if chosen.bench == "fairness":
+        size, more["workers"] = chosen.accounts, chosen.workers
+    measured = list(_BENCHES[chosen.bench](size, chosen.db, chosen.seed, **more))
     show(measured)
     return 0 if all(one.correct for one in measured) else 1
 

@@ -14,7 +14,8 @@ from ensora_plugin.models import Mapping, Note, Student, User
 from .databases import engine_for
 from .measure import Watch
 
-_SAMPLE = 300
+#: So many notes are looped over.
+SAMPLE = 300
 _GRACE = timedelta(minutes=5)
 
 
@@ -22,7 +23,7 @@ def orm_loop(url: str, notes: int) -> float:
     """Return the seconds for `notes` notes, extrapolated from a sample; nothing is kept."""
     watch = Watch()
     with Session(engine_for(url)) as session:
-        sample = session.scalars(select(Note).order_by(Note.id).limit(_SAMPLE)).all()
+        sample = session.scalars(select(Note).order_by(Note.id).limit(SAMPLE)).all()
         session.connection()
         with watch.running():
             for note in sample:

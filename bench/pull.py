@@ -10,16 +10,15 @@ import msgspec
 from flask import Flask
 from sqlalchemy import delete, func, select
 
-from demo.emulator import emulator
 from demo.host import create_app
 from demo.host.adapter import DemoHost
 from ensora_plugin import Ensora
 from ensora_plugin.connecting import activate, connect
+from ensora_plugin.content import content_place
 from ensora_plugin.kinds import KINDS
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Base, Connection, Content, Feed, RunCount
 from ensora_plugin.plugin import state_of
-from ensora_plugin.pull import content_place
 from ensora_plugin.runs import claim, create_run
 from ensora_plugin.sync import perform
 
@@ -27,9 +26,9 @@ from .databases import databases, engine_for, temporary_folder
 from .measure import Measurement, Watch, in_child
 from .pull_floor import floor_seconds
 from .pull_peers import peers
-from .vendor_world import ACCOUNT, ADMIN, PASSWORD, all_notes, fill
+from .vendor import PAGE, vendor
+from .vendor_world import ACCOUNT, ADMIN, PASSWORD, all_notes
 
-PAGE = 100
 _KEY = "bench:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 #: Fetched, and new or changed, by kind.
 Counts = dict[str, tuple[int, int]]
@@ -37,52 +36,53 @@ Counts = dict[str, tuple[int, int]]
 
 def measure(notes: int, db: str, seed: int) -> Iterator[Measurement]:
     """Measure a whole pull, one with nothing new, and one of everything again."""
-    with temporary_folder() as folder, databases(db, folder) as empty:
-        in_child(fill, folder, notes, seed)
-        with emulator(folder) as vendor:
-            url, floor_url = empty(), empty()
-            for each in (url, floor_url):
-                in_child(prepare, each, vendor)
-            (seconds, counts), peak = in_child(run, url, vendor)
-            correct = counts["note"] == (notes, notes) and in_child(check, url, notes, seed)[0]
-            floor, _ = in_child(floor_seconds, url, floor_url, PAGE)
-            others = peers(vendor, empty, notes)
-            yield Measurement("pull", notes, db, seconds, floor, correct, peak, others)
-            yield _nothing_new(notes, db, url, vendor)
-            yield _all_again(notes, db, url, vendor)
+    with (
+        temporary_folder() as folder,
+        databases(db, folder) as empty,
+        vendor(folder, notes, seed) as address,
+    ):
+        url, floor_url = empty(), empty()
+        for each in (url, floor_url):
+            in_child(prepare, each, address)
+        (seconds, counts), peak = in_child(run, url, address)
+        correct = counts["note"] == (notes, notes) and in_child(check, url, notes, seed)[0]
+        floor, _ = in_child(floor_seconds, url, floor_url, PAGE)
+        others = peers(address, empty, notes)
+        yield Measurement("pull", notes, db, seconds, floor, correct, peak, others)
+        yield _nothing_new(notes, db, url, address)
+        yield _all_again(notes, db, url, address)
 
 
-def _nothing_new(notes: int, db: str, url: str, vendor: str) -> Measurement:
+def _nothing_new(notes: int, db: str, url: str, address: str) -> Measurement:
     """Pull once more: one request a feed, and no row is written."""
-    httpx2.delete(f"{vendor}/_emulator/journal", trust_env=False)
+    httpx2.get(f"{address}/journal", trust_env=False)
     before, _ = in_child(stored, url)
-    (seconds, counts), peak = in_child(run, url, vendor)
-    journal = httpx2.get(f"{vendor}/_emulator/journal", trust_env=False).json()
-    asked = [entry["path"] for entry in journal if not entry["path"].startswith("/v1/tokens")]
+    (seconds, counts), peak = in_child(run, url, address)
+    asked = httpx2.get(f"{address}/journal", trust_env=False).json()["asked"]
     same = set(counts.values()) == {(0, 0)} and in_child(stored, url)[0] == before
     correct = same and len(asked) == len(set(asked)) == len(KINDS)
     told = f"{len(asked)} requests"
     return Measurement("pull-nothing-new", notes, db, seconds, None, correct, peak, note=told)
 
 
-def _all_again(notes: int, db: str, url: str, vendor: str) -> Measurement:
+def _all_again(notes: int, db: str, url: str, address: str) -> Measurement:
     """Read every feed from its beginning, as after a cursor that is gone; nothing has changed."""
     before, _ = in_child(stored, url)
     in_child(start_over, url)
-    (seconds, counts), peak = in_child(run, url, vendor)
+    (seconds, counts), peak = in_child(run, url, address)
     correct = counts["note"] == (notes, 0) and in_child(stored, url)[0] == before
     told = f"{notes / seconds:,.0f} notes a second"
     return Measurement("pull-all-again", notes, db, seconds, None, correct, peak, note=told)
 
 
-def open_app(url: str, vendor: str) -> Flask:
+def open_app(url: str, address: str) -> Flask:
     """Return the demo host with the plugin, over a database and a vendor."""
     app = create_app(
         {
             "SECRET_KEY": "bench",
             "SQLALCHEMY_DATABASE_URI": url,
             "ENSORA_KEYS": _KEY,
-            "ENSORA_VENDOR_URL": vendor,
+            "ENSORA_VENDOR_URL": address,
             "ENSORA_PAGE_SIZE": PAGE,
         }
     )
@@ -90,9 +90,9 @@ def open_app(url: str, vendor: str) -> Flask:
     return app
 
 
-def prepare(url: str, vendor: str) -> None:
+def prepare(url: str, address: str) -> None:
     """Make the plugin's tables, and an account that is connected."""
-    app = open_app(url, vendor)
+    app = open_app(url, address)
     with app.app_context():
         state = state_of(app)
         upgrade(state.engine)
@@ -102,9 +102,9 @@ def prepare(url: str, vendor: str) -> None:
             connect(state.session, ACCOUNT, stranger, state.sealer, **who)
 
 
-def run(url: str, vendor: str) -> tuple[float, Counts]:
+def run(url: str, address: str) -> tuple[float, Counts]:
     """Do a run with the step pull; return its seconds, and fetched and written by kind."""
-    app, watch = open_app(url, vendor), Watch()
+    app, watch = open_app(url, address), Watch()
     with app.app_context():
         state = state_of(app)
         session = state.session

@@ -8,11 +8,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
-
-from demo.vendor.store import NOTES, Store, encode
 
 ACCOUNT, ORGANIZATION = "bench", "org-bench"
 ADMIN, PASSWORD = "admin@bench.example", "admin-demo"
@@ -44,35 +41,13 @@ _WORDS = (
 )
 
 
-def fill(folder: Path, notes: int, seed: int) -> None:
-    """Write the vendor's file with people in proportion to `notes`."""
+def all_feeds(notes: int, seed: int) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Yield the path of each feed and its records, people in proportion to `notes`."""
     students, users = max(20, notes // 50), max(8, notes // 500)
-    organization = {
-        "id": ORGANIZATION,
-        "name": "Bench",
-        "users": [
-            {
-                "id": "admin",
-                "username": ADMIN,
-                "password": PASSWORD,
-                "email": ADMIN,
-                "role": "Admin",
-            }
-        ],
-        "sites": [_site(n) for n in range(_SITES)],
-        "students": [_student(n) for n in range(students)],
-        "users_feed": [_user(n) for n in range(users)],
-        "notes": [],
-    }
-    store = Store(folder / "vendor.db")
-    store.fill([organization])
-    number = store.number(ORGANIZATION)
-    with store.transaction() as db:
-        db.executemany(
-            "INSERT INTO record (organization, feed, id, body) VALUES (?, ?, ?, ?)",
-            ((number, NOTES, note["id"], encode(note)) for note in all_notes(notes, seed)),
-        )
-    store.close()
+    yield "/v1/sites", map(_site, range(_SITES))
+    yield "/v1/students", map(_student, range(students))
+    yield "/v1/users", map(_user, range(users))
+    yield "/v1/session-notes", all_notes(notes, seed)
 
 
 def all_notes(notes: int, seed: int) -> Iterator[dict[str, Any]]:

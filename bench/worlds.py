@@ -1,20 +1,13 @@
-"""Large seeded worlds, written straight into the tables: the host's appointments and the vendor's
-notes.
+"""The people of a large world, written straight into the tables of both sides, with their mappings.
 
-A world is one account of the demo host. Every student has sessions on days of their own; most notes
-fit one
-appointment, and a known share does not: too late, no appointment, two notes for one appointment,
-two appointments
-for one note. What has to come of each note is counted while it is made.
+A world is one account of the demo host; its sessions are made in `sessions.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from itertools import islice
-from random import Random
 from typing import Any
 
 from sqlalchemy import insert
@@ -25,21 +18,10 @@ from ensora_plugin.models import Base
 
 ACCOUNT = "bench"
 AGENCIES = 8
-#: Sessions of one student with one user on one day: most days have one.
 MODIFIED = datetime(2026, 1, 1)  # noqa: DTZ001 - times in tables are naive UTC
-CHUNK = 20_000
+_CHUNK = 20_000
 _HOST = HostBase.metadata.tables
 _OURS = Base.metadata.tables
-
-
-@dataclass
-class Made:
-    """What was made, and what has to come of it: the pairs as numbers, note -> appointment."""
-
-    notes: int
-    students: int
-    users: int
-    pairs: dict[int, int] = field(default_factory=dict)
 
 
 def make_people(connection: Connection, *, students: int, users: int) -> None:
@@ -195,116 +177,10 @@ def _user(n: int) -> dict[str, Any]:
     )
 
 
-def make_sessions(
-    connection: Connection,
-    made: Made,
-    *,
-    first: int,
-    count: int,
-    seed: int = 7,
-    since: date = date(2026, 1, 5),
-    days: int = 200,
-) -> None:
-    """Write `count` notes and as many appointments from number `first` on, and note the true pairs.
-
-    Of a hundred notes 90 fit one appointment, 4 are out of the grace, 2 have no appointment, and 4
-    stand in
-    groups of two notes and two appointments that compete, in which the nearer pairs are true.
-    """
-    rng = Random(f"{seed} {first}")
-    notes: list[dict[str, Any]] = []
-    appointments: list[dict[str, Any]] = []
-    for number in range(first, first + count):
-        # Numbers walk through the students, so that each (student, user, day) comes once.
-        student = number % made.students + 1
-        turn = number // made.students
-        user = (student * 7 + turn) % made.users + 1
-        day = since + timedelta(days=turn % days)
-        start = 480 + (turn // days) * 60 % 600
-        case = number % 100
-        shift, length = rng.randrange(-5, 6), 45
-        if case >= 96:
-            # Two notes and two appointments of one group, ten minutes apart at most.
-            if case % 2 == 0:
-                _pair_of_two(made, notes, appointments, number, student, user, day, start)
-            continue
-        if 90 <= case < 94:
-            shift = rng.choice((-1, 1)) * rng.randrange(6, 30)
-        notes.append(_note(number, student, user, day, start + shift, start + length + shift))
-        if case in (94, 95):
-            day += timedelta(days=days + 30)
-        appointments.append(_appointment(number, student, user, day, start, start + length))
-        if case < 90:
-            made.pairs[number] = number
-    put(connection, _OURS["ensora_note"], notes)
-    put(connection, _HOST["appointment"], appointments)
-
-
-def _pair_of_two(
-    made: Made,
-    notes: list[Any],
-    appointments: list[Any],
-    number: int,
-    student: int,
-    user: int,
-    day: date,
-    start: int,
-) -> None:
-    """Appointments at 0 and 4 minutes, notes at 1 and 4: each note is nearest to its own."""
-    for at, (note, appointment) in enumerate(((1, 0), (4, 4))):
-        notes.append(_note(number + at, student, user, day, start + note, start + 45 + note))
-        appointments.append(
-            _appointment(
-                number + at, student, user, day, start + appointment, start + 45 + appointment
-            )
-        )
-        made.pairs[number + at] = number + at
-
-
-def _note(n: int, student: int, user: int, day: date, start: int, end: int) -> dict[str, Any]:
-    return record(n, "no") | {
-        "version": 1,
-        "status": "published",
-        "site_id": f"si{agency_of(student)}",
-        "student_id": f"st{student}",
-        "user_id": f"us{user}",
-        "template": "Note",
-        "date": day,
-        "start": start,
-        "end": end,
-        "sort_key": f"{day} {start:04}",
-        "therapist_signed": True,
-        "guardian_signed": False,
-        "touched": 1,
-    }
-
-
-def _appointment(
-    n: int, student: int, user: int, day: date, start: int, end: int
-) -> dict[str, Any]:
-    return {
-        "id": n,
-        "account_id": ACCOUNT,
-        "agency_id": agency_of(student),
-        "client_id": student,
-        "staff_id": user,
-        "date": day,
-        "start": time(*divmod(start, 60)),
-        "end": time(*divmod(end, 60)),
-        "kind": "service",
-        "status": "scheduled",
-        "notes_required": True,
-        "locked": False,
-        "render_location": "",
-        "results_notes": "",
-        "updated_at": MODIFIED,
-    }
-
-
 def put(
     connection: Connection, table: Any, rows: Sequence[dict[str, Any]] | Iterator[dict[str, Any]]
 ) -> None:
     """Write rows in chunks."""
     rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
+    while chunk := list(islice(rows, _CHUNK)):
         connection.execute(insert(table), chunk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import Any, Final
 
 from sqlalchemy import Select
@@ -148,6 +148,10 @@ def _select_faults(
         if types and not issubclass(found, types):
             wanted = types[0].__name__
             faults.append(f"{label} is of type {found.__name__}; it has to be {wanted}.")
+    if "updated_at" in columns:
+        found = getattr(columns["updated_at"].type, "python_type", object)
+        if not issubclass(found, datetime):
+            faults.append(f"updated_at is of type {found.__name__}; it has to be datetime.")
     try:
         session.execute(statement.limit(1)).all()
     except DBAPIError as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import abort, redirect, request, session, url_for
 
-from .directory import refresh_entity
+from .directory import refresh_some
 from .errors import NotAllowed
 from .forms import RowForm
 from .kinds import Kind
@@ -62,7 +62,7 @@ def _map_created(kind: Kind, record_id: int, host_id: str) -> None:
     form = RowForm(formdata=None, data={"host_id": host_id, "seen": 0}, meta={"csrf": False})
 
     def verb(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
-        refresh_entity(desk.session, desk.account_id, desk.account, desk.host, kind, host_id)
+        refresh_some(desk.session, desk.account_id, desk.account, desk.host, kind, [host_id])
         return map_chosen(desk, kind, record, form)
 
     noun = kind.entity_noun

@@ -1,5 +1,5 @@
-"""Sealed columns: AES-GCM with the key's id in front, each value bound to its account, table, row
-and column.
+"""Sealed columns: AES-GCM, the key's id in front, each value bound to its account, table, row and
+column.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ class Sealer:
     """Seals with the newest key and opens with any key of the ring.
 
     A sealed value is: one byte with the length of the key's id, the id, a random 96-bit nonce, the
-    ciphertext.
-    The place (account, table, row, version, column) is authenticated, so a value moved elsewhere
-    does not open.
+    ciphertext. The place (account, table, row, version, column) is authenticated, so a value that
+    was moved elsewhere does not open.
     """
 
     def __init__(self, ring: Sequence[tuple[str, bytes]]) -> None:
         self._ciphers = {name: AESGCM(secret) for name, secret in ring}
         self._newest = ring[0][0] if ring else None
+        name = (self._newest or "").encode()
+        self._front = bytes([len(name)]) + name
 
     @property
     def ready(self) -> bool:
@@ -41,9 +42,8 @@ class Sealer:
                 "`flask ensora make-key` prints a key to set."
             )
         nonce = os.urandom(_NONCE)
-        name = self._newest.encode()
         body = self._ciphers[self._newest].encrypt(nonce, plain, _bind(place))
-        return bytes([len(name)]) + name + nonce + body
+        return self._front + nonce + body
 
     def open(self, value: bytes, *place: object) -> bytes:
         """Return what was sealed for `place`; raises `Sealed` where key or place differ."""
@@ -66,4 +66,4 @@ class Sealer:
 
 def _bind(place: Sequence[object]) -> bytes:
     # A unit separator cannot stand in an id, so no two places give the same bytes.
-    return "\x1f".join(str(part) for part in place).encode()
+    return "\x1f".join(map(str, place)).encode()

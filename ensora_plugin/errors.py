@@ -3,6 +3,7 @@
 EnsoraError                       has a stable `code` and words for people
 ├── Retryable                     the same call may succeed later
 │   ├── VendorUnreachable         no connection, time out, broken body, 5xx after the last try
+│   │   └── AnswerUnreadable      an answer that arrived, and is no JSON of its shape
 │   ├── VendorBusy                429 or 503; `retry_after` seconds where the vendor said
 │   ├── DatabaseFailed            the database refused or was lost; class and SQLSTATE only
 │   └── Busy                      somebody else works on the same thing just now
@@ -13,6 +14,7 @@ EnsoraError                       has a stable `code` and words for people
 │   ├── Sealed                    a sealed value does not open (key missing, row moved)
 │   ├── CursorGone                the vendor no longer knows a cursor; that feed starts over
 │   ├── VendorBroke               the vendor's answer breaks the contract as a whole
+│   │   └── AnswerTooLarge        a body over the bound
 │   ├── Held                      a pull took unusually much away; a person has to agree first
 │   └── NeedsConnection           the account has no valid connection to the vendor
 │       └── TokenRefused          the vendor answered 401 or 403 to our token
@@ -49,6 +51,10 @@ class VendorUnreachable(Retryable):
     """Raised when the vendor gave no usable answer within the time and the tries."""
 
     code = "vendor_unreachable"
+
+
+class AnswerUnreadable(VendorUnreachable):
+    """Raised where an answer arrived, and is no JSON of the shape that it should have."""
 
 
 class VendorBusy(Retryable):
@@ -115,6 +121,10 @@ class VendorBroke(Fatal):
     """
 
     code = "vendor_broke_contract"
+
+
+class AnswerTooLarge(VendorBroke):
+    """Raised where a body inflates past its bound; the same request would only do so again."""
 
 
 class Held(Fatal):

@@ -6,8 +6,10 @@ For each kind every statement comes in by an index, and a bounded number of rows
 
 from __future__ import annotations
 
-from sqlalchemy import and_, select
-from sqlalchemy.orm import aliased
+from functools import cache
+from typing import Any
+
+from sqlalchemy import and_, bindparam, select
 
 from .database import AnySession
 from .explain_notes import near_appointments
@@ -15,7 +17,7 @@ from .explain_people import near_entities
 from .explanation import Candidate, Explanation, Fact, Holder, Question
 from .host import HostAdapter
 from .kinds import NOTE, Kind
-from .models import Mapping, Record
+from .models import Mapping
 from .reasons import REASONS
 
 __all__ = ["Candidate", "Explanation", "Fact", "Holder", "explain"]
@@ -51,16 +53,8 @@ def explain(
 def _reason(
     session: AnySession, account_id: int, kind: Kind, vendor_id: str
 ) -> tuple[str | None, str]:
-    own = aliased(Mapping, name="own_mapping")
-    model: type[Record] = kind.model
-    row = session.execute(
-        select(model.why, model.why_minutes, own.state)
-        .outerjoin(
-            own,
-            and_(own.account_id == account_id, own.kind == kind.name, own.vendor_id == vendor_id),
-        )
-        .where(model.account_id == account_id, model.vendor_id == vendor_id)
-    ).first()
+    values = {"account": account_id, "vendor_id": vendor_id}
+    row = session.connection().execute(_stands(kind), values).first()
     if row is None:
         raise LookupError(f"no {kind.name} of that id")
     if row.state is not None:
@@ -71,3 +65,25 @@ def _reason(
     if row.why == "outside_the_grace" and row.why_minutes is not None:
         words = f"{words}: {row.why_minutes} min apart"
     return row.why, words
+
+
+@cache
+def _stands(kind: Kind) -> Any:
+    """SELECT what stands beside a record of an `account` by its `vendor_id`, and its mapping.
+
+    Built once, since that takes longer than to run it.
+    """
+    record, own = kind.model.__table__, Mapping.__table__
+    mapped = and_(
+        own.c.account_id == record.c.account_id,
+        own.c.kind == kind.name,
+        own.c.vendor_id == record.c.vendor_id,
+    )
+    return (
+        select(record.c.why, record.c.why_minutes, own.c.state)
+        .select_from(record.outerjoin(own, mapped))
+        .where(
+            record.c.account_id == bindparam("account"),
+            record.c.vendor_id == bindparam("vendor_id"),
+        )
+    )

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, union_all
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, union
 
-from .database import as_text, minute_of_day
+from .database import as_text, minute_of_day, pinned_join
 from .entities import host_entity
 from .explanation import MOST, Candidate, Fact, Holder, Question
 from .host import native_ids
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .matching import Span, minutes_apart
-from .models import Mapping, Note, Record, Rejected, Site, Student, User
+from .models import Mapping, Note, Rejected, Site, Student, User
 from .row_words import day_text, minute_text
 
 _AROUND = (0, -1, 1)
@@ -57,10 +57,11 @@ def near_appointments(asked: Question, vendor_id: str, grace: int) -> list[Candi
     """Return the appointments of the note's client, staff and day; where none of them may match,
     those with one of the two that day, and with both of them the day before and after.
     """
-    note = asked.session.execute(_note(asked, vendor_id)).one()
-    if note.Note.date is None:
+    values = {"account": asked.account_id, "vendor_id": vendor_id}
+    note = asked.session.connection().execute(_note(), values).one()
+    if note.date is None:
         return []
-    near = [_near(note, row) for row in _rows(asked, note)]
+    near = [_near(note, row) for row in _rows(asked, vendor_id, note)]
     own = [one for one in near if one.own]
     if not any(one.row.eligible for one in own):
         own = [one for one in near if one.same_day or (one.same_client and one.same_staff)]
@@ -68,131 +69,128 @@ def near_appointments(asked: Question, vendor_id: str, grace: int) -> list[Candi
     visible = [one for one in own if asked.sees((str(one.row.agency_id),))]
     hidden = len(visible) < len(own)
     shown = visible[: MOST - hidden]
-    return [_candidate(asked, note, one, grace) for one in shown] + [Candidate.elsewhere()] * hidden
+    return [_candidate(asked, vendor_id, note, one, grace) for one in shown] + [
+        Candidate.elsewhere()
+    ] * hidden
 
 
-def _note(asked: Question, vendor_id: str) -> Any:
-    """SELECT a note with its people and what they are mapped to, or else come nearest to."""
-    statement = select(Note, Student, User, Site.name.label("site_name"))
-    people: tuple[tuple[Kind, Any, Any], ...] = (
-        (STUDENT, Student, Note.student_id),
-        (USER, User, Note.user_id),
-        (SITE, Site, Note.site_id),
+@cache
+def _note() -> Any:
+    """SELECT a note of an `account` by its `vendor_id`, with its people and what they are mapped
+    to, or else come nearest to. Built once, since that takes longer than to run it.
+    """
+    n = Note.__table__.c
+    people: tuple[tuple[Kind, Any], ...] = (
+        (STUDENT, n.student_id),
+        (USER, n.user_id),
+        (SITE, n.site_id),
     )
-    for kind, model, id in people:
-        mapped = aliased(Mapping, name=f"{kind.name}_mapping")
-        statement = (
-            statement.add_columns(
-                mapped.host_id.label(kind.entity),
-                func.coalesce(mapped.host_id, model.nearest).label(f"{kind.entity}_or_nearest"),
-            )
-            .outerjoin(model, and_(model.account_id == asked.account_id, model.vendor_id == id))
-            .outerjoin(
-                mapped,
-                and_(
-                    mapped.account_id == asked.account_id,
-                    mapped.kind == kind.name,
-                    mapped.vendor_id == id,
-                ),
-            )
-        )
-    return statement.where(Note.account_id == asked.account_id, Note.vendor_id == vendor_id)
+    columns = [n.date, n.start, n.end, _STUDENT.c.time_zone, _SITE.c.name.label("site_name")]
+    columns += [_names(_STUDENT.c).label("student"), _names(_USER.c).label("user")]
+    found: Any = Note.__table__
+    for (kind, id), record in zip(people, (_STUDENT, _USER, _SITE), strict=True):
+        mapped = Mapping.__table__.alias(f"{kind.name}_mapping")
+        columns += [
+            mapped.c.host_id.label(kind.entity),
+            func.coalesce(mapped.c.host_id, record.c.nearest).label(f"{kind.entity}_or_nearest"),
+        ]
+        found = found.outerjoin(record, _ours(record, id))
+        found = found.outerjoin(mapped, and_(_ours(mapped, id), mapped.c.kind == kind.name))
+    own = (n.account_id == bindparam("account"), n.vendor_id == bindparam("vendor_id"))
+    return select(*columns).select_from(found).where(*own)
 
 
-def _rows(asked: Question, note: Any) -> Sequence[Any]:
+def _ours(table: Any, vendor_id: Any) -> ColumnElement[bool]:
+    return and_(table.c.account_id == bindparam("account"), table.c.vendor_id == vendor_id)
+
+
+def _names(person: Any) -> ColumnElement[str]:
+    """The first and last name of a column collection as one text; empty where there is nobody."""
+    return func.trim(
+        func.coalesce(person.first_name, "") + " " + func.coalesce(person.last_name, "")
+    )
+
+
+def _rows(asked: Question, vendor_id: str, note: Any) -> Sequence[Any]:
     """Read the appointments of the note's client or staff, of its day and the days beside it."""
     a = host_entity(asked.host, asked.account, NOTE)
-    clients, staff = (native_ids(a.c[column], [id] if id else []) for column, id in _people(note))
-    days = [note.Note.date + timedelta(days=days) for days in _AROUND]
-    ways: list[ColumnElement[bool]] = []
-    if clients:
-        ways.append(a.c.client_id.in_(clients))
-    if staff:
-        ways.append(a.c.staff_id.in_(staff))
-    if not ways:
-        return []
+    people = ((a.c.client_id, note.client_or_nearest), (a.c.staff_id, note.staff_or_nearest))
+    days = [note.date + timedelta(days=days) for days in _AROUND]
     # One by one, since an OR of both lets databases come in by the day alone.
     parts = [
-        select(a.c.id.label("id")).where(way, a.c.date.in_(days)).limit(_READ).subquery()
-        for way in ways
+        select(a.c.id.label("id")).where(column.in_(ids), a.c.date.in_(days)).limit(_READ)
+        for column, id in people
+        if (ids := native_ids(column, [id] if id else []))
     ]
-    found = union_all(*(select(part.c.id) for part in parts)).subquery("near")
-    return asked.session.execute(_told(asked, note.Note.vendor_id, found)).all()
+    if not parts:
+        return []
+    found = union(*(select(part.subquery().c.id) for part in parts)).subquery("near")
+    values = {"account": asked.account_id, "vendor_id": vendor_id}
+    return asked.session.connection().execute(_told(asked, a, found), values).all()
 
 
-def _people(note: Any) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
-    return ("client_id", note.client_or_nearest), ("staff_id", note.staff_or_nearest)
-
-
-def _told(asked: Question, vendor_id: str, found: Any) -> Any:
+def _told(asked: Question, a: Any, found: Any) -> Any:
     """SELECT what people read of some appointments, and the notes that hold them."""
-    a = host_entity(asked.host, asked.account, NOTE)
     client, staff, agency = (
         host_entity(asked.host, asked.account, kind) for kind in (STUDENT, USER, SITE)
     )
-    held = aliased(Mapping, name="held_mapping")
-    holder = aliased(Note, name="holder")
-    child, worker = aliased(Student, name="holder_student"), aliased(User, name="holder_user")
-    site = aliased(Mapping, name="holder_site")
-
-    def ours(table: Any, id: Any) -> ColumnElement[bool]:
-        return and_(table.account_id == asked.account_id, table.vendor_id == id)
-
-    return (
-        select(
-            as_text(a.c.id).label("host_id"),
-            *(a.c[name] for name in ("client_id", "staff_id", "agency_id", "date", "time_zone")),
-            minute_of_day(a.c.start).label("start"),
-            minute_of_day(a.c.end).label("end"),
-            a.c.eligible,
-            client.c.first_name.label("client_first"),
-            client.c.last_name.label("client_last"),
-            staff.c.first_name.label("staff_first"),
-            staff.c.last_name.label("staff_last"),
-            agency.c.name.label("agency_name"),
-            held.vendor_id.label("held_by"),
-            holder.date.label("holder_date"),
-            holder.start.label("holder_start"),
-            holder.end.label("holder_end"),
-            child.first_name.label("child_first"),
-            child.last_name.label("child_last"),
-            worker.first_name.label("worker_first"),
-            worker.last_name.label("worker_last"),
-            site.host_id.label("holder_agency"),
-            exists()
-            .where(
-                Rejected.account_id == asked.account_id,
-                Rejected.kind == NOTE.name,
-                Rejected.vendor_id == vendor_id,
-                Rejected.host_id == as_text(a.c.id),
-            )
-            .label("rejected"),
-        )
-        .select_from(a)
+    host_id = as_text(a.c.id)
+    rejected = exists().where(_OF_THIS_NOTE, _REJECTED.c.host_id == host_id)
+    joined = (
+        pinned_join(found, a, a.c.id == found.c.id)
         .outerjoin(client, client.c.id == a.c.client_id)
         .outerjoin(staff, staff.c.id == a.c.staff_id)
         .outerjoin(agency, agency.c.id == a.c.agency_id)
-        .outerjoin(
-            held,
-            and_(
-                held.account_id == asked.account_id,
-                held.kind == NOTE.name,
-                held.host_id == as_text(a.c.id),
-            ),
-        )
-        .outerjoin(holder, ours(holder, held.vendor_id))
-        .outerjoin(child, ours(child, holder.student_id))
-        .outerjoin(worker, ours(worker, holder.user_id))
-        .outerjoin(site, and_(ours(site, holder.site_id), site.kind == SITE.name))
-        .where(a.c.id.in_(select(found.c.id)))
+        .outerjoin(_HELD, and_(_A_HELD_NOTE, _HELD.c.host_id == host_id))
+        .outerjoin(_HOLDER, _OF_HOLDER[0])
+        .outerjoin(_STUDENT, _OF_HOLDER[1])
+        .outerjoin(_USER, _OF_HOLDER[2])
+        .outerjoin(_HOME, _OF_HOLDER[3])
     )
+    return select(
+        host_id.label("host_id"),
+        *(a.c[name] for name in ("client_id", "staff_id", "agency_id", "date", "time_zone")),
+        minute_of_day(a.c.start).label("start"),
+        minute_of_day(a.c.end).label("end"),
+        a.c.eligible,
+        _names(client.c).label("client"),
+        _names(staff.c).label("staff"),
+        agency.c.name.label("agency_name"),
+        *_HOLDING,
+        rejected.label("rejected"),
+    ).select_from(joined)
+
+
+_STUDENT = Student.__table__.alias("student")
+_USER = User.__table__.alias("user_of_note")
+_SITE = Site.__table__.alias("site")
+_HELD = Mapping.__table__.alias("held_mapping")
+_HOLDER = Note.__table__.alias("holder")
+#: Where the site of a note belongs that holds an appointment.
+_HOME = Mapping.__table__.alias("holder_site")
+_REJECTED = Rejected.__table__
+_A_HELD_NOTE = and_(_HELD.c.account_id == bindparam("account"), _HELD.c.kind == NOTE.name)
+_OF_THIS_NOTE = and_(_ours(_REJECTED, bindparam("vendor_id")), _REJECTED.c.kind == NOTE.name)
+_OF_HOLDER = (
+    _ours(_HOLDER, _HELD.c.vendor_id),
+    _ours(_STUDENT, _HOLDER.c.student_id),
+    _ours(_USER, _HOLDER.c.user_id),
+    and_(_ours(_HOME, _HOLDER.c.site_id), _HOME.c.kind == SITE.name),
+)
+_HOLDING = (
+    _HELD.c.vendor_id.label("held_by"),
+    _HOLDER.c.date.label("holder_date"),
+    _HOLDER.c.start.label("holder_start"),
+    _HOLDER.c.end.label("holder_end"),
+    _names(_STUDENT.c).label("child"),
+    _names(_USER.c).label("worker"),
+    _HOME.c.host_id.label("holder_agency"),
+)
 
 
 def _near(note: Any, row: Any) -> _Near:
-    one = note.Note
-    zone = note.Student.time_zone if note.Student else row.time_zone
     apart = minutes_apart(
-        Span(one.date, one.start, one.end, zone),
+        Span(note.date, note.start, note.end, note.time_zone or row.time_zone),
         Span(row.date, row.start, row.end, row.time_zone),
     )
     return _Near(
@@ -200,22 +198,21 @@ def _near(note: Any, row: Any) -> _Near:
         same_client=str(row.client_id) == note.client,
         same_staff=str(row.staff_id) == note.staff,
         same_agency=str(row.agency_id) == note.agency,
-        same_day=row.date == one.date,
+        same_day=row.date == note.date,
         apart=apart,
     )
 
 
-def _candidate(asked: Question, note: Any, near: _Near, grace: int) -> Candidate:
-    row, one = near.row, note.Note
+def _candidate(asked: Question, vendor_id: str, note: Any, near: _Near, grace: int) -> Candidate:
+    row = near.row
     start, end = near.apart or (None, None)
-    zone = note.Student.time_zone if note.Student else ""
-    there = row.time_zone if row.time_zone != zone else ""
+    there = row.time_zone if row.time_zone != note.time_zone else ""
     facts = (
-        Fact("Date", day_text(one.date), day_text(row.date), near.same_day),
-        _time("Start", one.start, row.start, there, start, grace),
-        _time("End", one.end, row.end, there, end, grace),
-        Fact("Client", _name(note.Student), _words(row, "client"), near.same_client),
-        Fact("Staff", _name(note.User), _words(row, "staff"), near.same_staff),
+        Fact("Date", day_text(note.date), day_text(row.date), near.same_day),
+        _time("Start", note.start, row.start, there, start, grace),
+        _time("End", note.end, row.end, there, end, grace),
+        Fact("Client", note.student, row.client, near.same_client),
+        Fact("Staff", note.user, row.staff, near.same_staff),
         Fact("Agency", note.site_name or "", row.agency_name or "", near.same_agency),
     )
     span = f"{minute_text(row.start)}–{minute_text(row.end)}"
@@ -225,7 +222,7 @@ def _candidate(asked: Question, note: Any, near: _Near, grace: int) -> Candidate
         facts=facts,
         start_apart=start,
         end_apart=end,
-        taken_by=_holder(asked, row, one.vendor_id),
+        taken_by=_holder(asked, row, vendor_id),
         rejected=row.rejected,
         eligible=bool(row.eligible),
     )
@@ -236,23 +233,13 @@ def _time(label: str, mine: int, theirs: int, zone: str, apart: int | None, grac
     return Fact(label, minute_text(mine), host, apart is not None and apart <= grace)
 
 
-def _name(record: Record | None) -> str:
-    names = (getattr(record, "first_name", ""), getattr(record, "last_name", ""))
-    return " ".join(filter(None, names))
-
-
-def _words(row: Any, prefix: str) -> str:
-    names = (getattr(row, f"{prefix}_first"), getattr(row, f"{prefix}_last"))
-    return " ".join(filter(None, names))
-
-
 def _holder(asked: Question, row: Any, vendor_id: str) -> Holder | None:
     """Return the note that took an appointment, unless it is this one."""
     if row.held_by in (None, vendor_id):
         return None
     if asked.agencies is not None and row.holder_agency not in asked.agencies:
         return Holder.elsewhere()
-    people = f"{_words(row, 'child')} with {_words(row, 'worker')}"
+    people = f"{row.child} with {row.worker}"
     if row.holder_date is None:
         return Holder(row.held_by, people)
     span = f"{minute_text(row.holder_start)}–{minute_text(row.holder_end)}"

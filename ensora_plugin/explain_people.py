@@ -7,24 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, select, true, union
+from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased
 
 from . import models
 from .entities import host_entity
+from .explain_directory import read_near
 from .explanation import MOST, Candidate, Fact, Holder, Question
 from .host import native_ids
 from .kinds import SITE, Kind
 from .likeness import Likeness, likeness
-from .models import Directory, DirectoryAgency, Membership, Rejected, Site
+from .models import DirectoryAgency, Membership, Site
 from .row_words import day_text
-from .text import joint_key, list_keys, text_key
-
-#: So many entries of the directory are compared at most for each way of coming near.
-_LOOKED_AT = 100
-#: By so many first letters of a name others like it are found.
-_LETTERS = 4
-_LAST = "\U0010ffff"
+from .text import text_key
 
 LABELS = {
     "name": "Name",
@@ -113,7 +108,7 @@ def _entries(
 ) -> list[_Entry]:
     mine = [text_key(str(getattr(record, name) or "")) for name in kind.compared]
     places = {agency for _, agency in sites if agency}
-    rows = asked.session.execute(_directory(asked, kind, record.vendor_id, mine)).all()
+    rows = read_near(asked, kind, record.vendor_id, mine)
     agencies = _agencies(asked, kind, [row.host_id for row in rows])
     return [
         _Entry(
@@ -127,84 +122,6 @@ def _entries(
         )
         for row in rows
     ]
-
-
-def _directory(asked: Question, kind: Kind, vendor_id: str, facts: Sequence[str]) -> Any:
-    """SELECT the entries that share a fact or the beginning of a name, with who holds them."""
-    held = aliased(models.Mapping, name="held_mapping")
-    holder: Any = aliased(kind.model, name="holder")
-    own = (Directory.account_id == asked.account_id, Directory.entity == kind.entity)
-    ways = [
-        select(Directory.host_id).where(*own, way).limit(_LOOKED_AT).subquery()
-        for way in _ways(kind, facts)
-    ]
-    rejected = exists().where(
-        Rejected.account_id == asked.account_id,
-        Rejected.kind == kind.name,
-        Rejected.vendor_id == vendor_id,
-        Rejected.host_id == Directory.host_id,
-    )
-    names = ("name",) if kind is SITE else ("first_name", "last_name")
-    return (
-        select(
-            Directory.host_id,
-            Directory.facts,
-            Directory.active,
-            held.vendor_id.label("held_by"),
-            *(getattr(holder, name).label(f"holder_{name}") for name in names),
-            rejected.label("rejected"),
-            _holder_seen(asked, kind, held.vendor_id).label("holder_seen"),
-        )
-        .outerjoin(
-            held,
-            and_(
-                held.account_id == asked.account_id,
-                held.kind == kind.name,
-                held.host_id == Directory.host_id,
-            ),
-        )
-        .outerjoin(
-            holder,
-            and_(holder.account_id == asked.account_id, holder.vendor_id == held.vendor_id),
-        )
-        .where(*own, Directory.host_id.in_(union(*(select(way) for way in ways))))
-    )
-
-
-def _holder_seen(asked: Question, kind: Kind, vendor_id: Any) -> ColumnElement[bool]:
-    """The condition that the person sees the record that holds an entity as well."""
-    if asked.agencies is None or not kind.by_site:
-        return true()
-    site = aliased(models.Mapping, name="holder_site")
-    return exists().where(
-        Membership.account_id == asked.account_id,
-        Membership.kind == kind.name,
-        Membership.vendor_id == vendor_id,
-        site.account_id == asked.account_id,
-        site.kind == SITE.name,
-        site.vendor_id == Membership.site_id,
-        site.host_id.in_(asked.agencies),
-    )
-
-
-def _ways(kind: Kind, facts: Sequence[str]) -> list[ColumnElement[bool]]:
-    """Return the conditions under which an entry is looked at, each served by an index."""
-    *names, last = facts
-    if kind is SITE:
-        # A practice has few agencies; one may be called like another but for its first word.
-        return [_begins(Directory.sort_key, ""), _begins(Directory.name_key, last[:_LETTERS])]
-    ways = [Directory.name_key == list_keys(*names)["name_key"]]
-    if key := joint_key(last):
-        ways.append(Directory.last_fact == key)
-    if names[-1]:
-        # Also where first and last name stand in each other's place.
-        ways.append(_begins(Directory.sort_key, names[-1][:_LETTERS]))
-        ways.append(_begins(Directory.name_key, names[-1][:_LETTERS]))
-    return ways
-
-
-def _begins(column: Any, letters: str) -> ColumnElement[bool]:
-    return and_(column >= letters, column < letters + _LAST)
 
 
 def _agencies(asked: Question, kind: Kind, host_ids: list[str]) -> Mapping[str, frozenset[str]]:

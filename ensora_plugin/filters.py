@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from .kinds import NOTE, SITE, Kind
-from .vendor import checked_date
+from .records import checked_date
 
 #: The filters by the state of the mapping, as they stand in the address, with their words.
 STATES = {"to-map": "To map", "auto": "Auto", "user": "User", "ignored": "Ignored", "all": "All"}

@@ -120,6 +120,8 @@ class NoteView:
     guardian_signature: Signature | None
     #: Signatures that were sent but refused, as "therapist" or "guardian" -> reason in words.
     refused_signatures: Mapping[str, str] = field(default_factory=dict)
+    #: Of the note's fields. A vendor may send other content under the same version.
+    checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,14 @@ class HostAdapter(Protocol):
     """What a host implements. `flask ensora check` tries it against the database.
 
     The SELECTs carry the labels named here, no ORDER BY and no LIMIT, and read nothing of the
-    request: workers
-    use them too. Ids may be integers, text or UUIDs. Each SELECT may offer `updated_at`, by which
-    the plugin
-    then reads only what changed. The verbs run in the host's session, inside a savepoint, and never
-    commit.
+    request: workers use them too. Ids may be integers, text or UUIDs. The verbs run in the host's
+    session, inside a savepoint, and never commit.
+
+    `agencies`, `clients`, `staff` and `appointments` may offer `updated_at` as well, a date and
+    time that moves on with every change of the row, in bulk statements too, with an index on
+    account and time: then only what changed is read. What it misses (a deleted row, an agency's
+    time zone, a change whose transaction took more than ten minutes) is found within a day, or at
+    once by `ensora.changed`.
     """
 
     #: The layout that the plugin's pages extend; it has the blocks title, head and content.
@@ -214,9 +219,8 @@ class HostAdapter(Protocol):
     def render(self, account: str, appointment_id: Any, note: NoteView) -> Rendering:
         """Write the note's text and signatures into the appointment and try to render it.
 
-        Text and signatures are stored also where rendering is refused. Giving the same version
-        twice changes
-        nothing. Refusals are returned, never raised.
+        Text and signatures are stored also where rendering is refused. Giving the same version with
+        the same checksum twice changes nothing. Refusals are returned, never raised.
         """
         ...
 

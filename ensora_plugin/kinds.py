@@ -1,6 +1,4 @@
-"""The four kinds: site, student, user, note. What varies between them stands here as data, and
-nowhere else.
-"""
+"""The four kinds: site, student, user, note. What varies between them is data, here alone."""
 
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ from sqlalchemy import ColumnElement, false
 from .clock import as_utc
 from .host import Entity
 from .models import Note, Record, Site, Student, User
+from .records import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 from .soap import Session, read_session
 from .text import LONGEST_NAME, joint_key, list_keys, text_key
-from .vendor import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 
 
 @dataclass(frozen=True)
@@ -23,9 +21,8 @@ class Kind:
     """A kind of the vendor's record and the host's entity that it stands for.
 
     `compared` are the columns, of record and host alike, that must be equal in full (domain:
-    Automap); it is
-    empty for notes, which match by time. `row` turns a record of the feed into columns; `sites`
-    names its sites.
+    Automap); it is empty for notes, which match by time. `row` turns a record of the feed into
+    columns; `sites` names its sites.
     """
 
     name: str
@@ -37,8 +34,7 @@ class Kind:
     tab: str
     entity_noun: str
     compared: tuple[str, ...]
-    #: Why a record without any equal entity does not map, and why one with a blank compared value
-    #: does not.
+    #: Why a record does not map that no entity equals, and one with a blank compared value.
     none_equal: str
     blank: str
     row: Callable[[Any], dict[str, Any]]
@@ -59,9 +55,7 @@ class Kind:
 
     @property
     def by_site(self) -> bool:
-        """Whether the agency of the entity has to be the one that a site of the record is mapped
-        to.
-        """
+        """Whether the entity has to be of the agency that a site of the record is mapped to."""
         return self.sites is not None
 
 

@@ -10,6 +10,7 @@ from rapidfuzz.distance import JaroWinkler
 
 #: Names that are so much alike, of 1, may be two spellings of one.
 ALIKE = 0.8
+_NOT_ALIKE = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,21 @@ def likeness(one: Sequence[str], other: Sequence[str]) -> Likeness:
     if len(one) == 1:
         return Likeness(equal, _alike(one[0], other[0]))
     mine, theirs = one[:-1], other[:-1]
-    # First and last name may stand in each other's place.
-    return Likeness(equal, max(_all_alike(mine, theirs), _all_alike(mine, theirs[::-1])))
+    names = _all_alike(mine, theirs)
+    if names < ALIKE:
+        # First and last name may stand in each other's place.
+        names = max(names, _all_alike(mine, theirs[::-1]))
+    return Likeness(equal, names)
 
 
 def _all_alike(names: Sequence[str], others: Sequence[str]) -> float:
-    return min(_alike(a, b) for a, b in zip(names, others, strict=True))
+    """Return how much alike the least alike are; what is less than half does not matter."""
+    least = 1.0
+    for a, b in zip(names, others, strict=True):
+        least = min(least, _alike(a, b))
+        if least < _NOT_ALIKE:
+            return 0.0
+    return least
 
 
 def _alike(name: str, other: str) -> float:
@@ -59,7 +69,7 @@ def _alike(name: str, other: str) -> float:
 
 def _bare(name: str) -> str:
     """Leave letters, digits and spaces of a name, without their accents."""
-    if name.isascii() and name.replace(" ", "").isalnum():
+    if name.isascii() and name.isalnum():
         return name
     parts = unicodedata.normalize("NFKD", name)
     return "".join(one for one in parts if one.isalnum() or one == " ")

@@ -260,9 +260,17 @@ class Note(Record):
             Index(
                 "ix_ensora_note_unmapped",
                 "account_id",
+                "why",
                 "date",
                 sqlite_where=text("why IS NOT NULL"),
                 postgresql_where=text("why IS NOT NULL"),
+            ),
+            Index(
+                "ix_ensora_note_nearest",
+                "account_id",
+                "nearest",
+                sqlite_where=text("nearest IS NOT NULL"),
+                postgresql_where=text("nearest IS NOT NULL"),
             ),
             Index(None, "account_id", "sort_key", "id"),
         )
@@ -281,6 +289,23 @@ class Content(Base):
     sealed: Mapped[bytes]
 
 
+class ReplacedContent(Base):
+    """What was applied of a version, and then came otherwise under the same version; kept for good.
+
+    Sealed as it was in `Content`.
+    """
+
+    __tablename__ = "ensora_replaced_content"
+    __table_args__ = (Index(None, "account_id", "note_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = _account()
+    note_id: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int]
+    sealed: Mapped[bytes]
+    at: Mapped[datetime]
+
+
 class SetAside(Base):
     """A record that breaks the contract, and how; goes away when a later version is whole."""
 
@@ -288,7 +313,8 @@ class SetAside(Base):
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
-    #: The vendor's id where it could be read, else "checksum:" and the checksum of the document.
+    #: The vendor's id where it could be read, else "checksum:" and that of the document, or
+    #: "place:" and the checksum of the cursor behind which it stands.
     vendor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     #: Which member breaks which rule; never its value.
     reason: Mapped[str] = mapped_column(String(255))
@@ -383,6 +409,9 @@ class HostMark(Base):
     entity: Mapped[str] = mapped_column(String(12), primary_key=True)
     #: The greatest `updated_at` that was seen, as ISO text in the host's own zone or without one.
     seen: Mapped[str | None] = mapped_column(String(40))
+    #: When it was first seen, and whether all that could be committed late was read since then.
+    moved_at: Mapped[datetime | None]
+    settled: Mapped[bool] = mapped_column(default=False)
     #: When all rows were last looked at.
     whole_at: Mapped[datetime | None]
 

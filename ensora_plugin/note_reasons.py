@@ -1,122 +1,58 @@
-"""Why a tried note does not map, written beside it with the nearest appointment and the minutes
-apart.
-"""
+"""Why a tried note does not map, with the nearest appointment and the minutes apart."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, update
-
-from .automap import Mapped, Why
-from .database import AnySession, pinned_join
-from .kinds import NOTE
-from .matching import Span, changes_that_day, minutes_apart, zone
-from .models import Mapping, Note
-from .note_candidates import Pair, pairs_apart, pairs_that_day
-from .trying import Tried, left_over
+from .automap import Why
+from .matching import Span, changes_that_day, minutes_apart, on_its_day, zone
 
 
-def write_note_reasons(tried: Tried, grace: int, result: Mapped) -> None:
-    """Write down why tried notes do not map, where that changed; clear it where they map now.
+@dataclass(slots=True)
+class Pair:
+    """A note and an appointment of the same people, and the minutes that they are apart."""
 
-    Counts what is ambiguous in `result`.
+    note: str
+    appointment: str
+    start: int
+    end: int
+    eligible: bool
+    rejected: bool
+
+    @property
+    def minutes(self) -> int:
+        return self.start + self.end
+
+    def within(self, grace: int) -> bool:
+        return self.start <= grace and self.end <= grace
+
+
+def pair_of(note: Any, row: Any, grace: int) -> Pair | None:
+    """Return an appointment of the note's people as a pair of it.
+
+    None where it is no appointment of the note's day, or cannot be compared; one on a day beside it
+    counts only within the grace.
     """
-    _clear_mapped(tried)
-    with left_over(tried) as left:
-        changes = _changes(left, grace, result)
-    if changes:
-        tried.session.connection().execute(_WRITE, changes)
-    result.ambiguous = _ambiguous(tried.session, tried.account_id)
+    if note.apart:
+        span = Span(note.date, note.start, note.end, note.zone)
+        other = Span(row.date, row.start, row.end, row.zone)
+        apart = minutes_apart(span, other)
+        if apart is None or (max(apart) > grace and not on_its_day(span, other)):
+            return None
+    else:
+        apart = abs(row.start - note.start), abs(row.end - note.end)
+    return Pair(row.note, row.appointment, *apart, bool(row.eligible), bool(row.rejected))
 
 
-def _changes(tried: Tried, grace: int, result: Mapped) -> list[dict[str, Any]]:
-    """Return what to write: the reasons that are other than what stands beside the note."""
-    pairs: dict[str, list[Pair]] = defaultdict(list)
-    # Read again, since the pass may have let others take what is within the grace.
-    for pair in chain(pairs_that_day(tried), pairs_apart(tried, grace)):
-        pairs[pair.note].append(pair)
-    changes = []
-    for row in tried.session.execute(_facts(tried)):
-        why = _why(row, pairs.get(row.vendor_id, []), grace)
-        result.reasons[why.code] = result.reasons.get(why.code, 0) + 1
-        if why != Why(row.why, row.why_minutes, row.nearest, row.rival):
-            changes.append(
-                {
-                    "note": row.note_id,
-                    "code": why.code,
-                    "apart": why.minutes,
-                    "near": why.nearest,
-                    "by": why.rival,
-                }
-            )
-    return changes
+def why_not(note: Any, pairs: Sequence[Pair], holders: Mapping[str, str], grace: int) -> Why:
+    """Return why a note that was tried does not map.
 
-
-_WRITE = (
-    update(Note.__table__)
-    .where(Note.id == bindparam("note"))
-    .values(
-        why=bindparam("code"),
-        why_minutes=bindparam("apart"),
-        nearest=bindparam("near"),
-        rival=bindparam("by"),
-    )
-)
-
-
-def _clear_mapped(tried: Tried) -> None:
-    """Forget the reasons of notes that map now."""
-    t = tried.table.c
-    own = and_(
-        Mapping.account_id == tried.account_id,
-        Mapping.kind == NOTE.name,
-        Mapping.vendor_id == t.vendor_id,
-    )
-    mapped = select(t.note_id).select_from(pinned_join(tried.table, Mapping.__table__, own))
-    tried.session.execute(
-        update(Note)
-        .where(Note.account_id == tried.account_id, Note.why.is_not(None), Note.id.in_(mapped))
-        .values(why=None, why_minutes=None, nearest=None, rival=None)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _ambiguous(session: AnySession, account_id: int) -> int:
-    return (
-        session.scalar(
-            select(func.count()).where(Note.account_id == account_id, Note.why == "ambiguous")
-        )
-        or 0
-    )
-
-
-def _facts(tried: Tried) -> Any:
-    t = tried.table.c
-    return select(
-        t.note_id,
-        t.vendor_id,
-        t.status,
-        t.date,
-        t.start,
-        t.end,
-        t.zone,
-        t.client,
-        t.staff,
-        t.agency,
-        t.apart,
-        Note.why,
-        Note.why_minutes,
-        Note.nearest,
-        Note.rival,
-    ).select_from(pinned_join(tried.table, Note.__table__, Note.id == t.note_id))
-
-
-def _why(note: Any, pairs: list[Pair], grace: int) -> Why:
+    `holders`: which note has an appointment, appointment -> note.
+    """
     code = _why_no_people(note)
-    return Why(code) if code else _why_of_pairs(pairs, grace)
+    return Why(code) if code else _why_of_pairs(pairs, holders, grace)
 
 
 def _why_no_people(note: Any) -> str | None:
@@ -143,7 +79,7 @@ def _unreadable(note: Any) -> bool:
     return minutes_apart(span, span) is None
 
 
-def _why_of_pairs(pairs: list[Pair], grace: int) -> Why:
+def _why_of_pairs(pairs: Sequence[Pair], holders: Mapping[str, str], grace: int) -> Why:
     if not pairs:
         return Why("no_appointment_that_day")
     eligible = [pair for pair in pairs if pair.eligible]
@@ -152,15 +88,16 @@ def _why_of_pairs(pairs: list[Pair], grace: int) -> Why:
     within = [pair for pair in eligible if pair.within(grace)]
     if not within:
         return _of_nearest("outside_the_grace", eligible)
-    left = sorted(pair.minutes for pair in within if not pair.rejected)
+    left = [pair for pair in within if not pair.rejected]
     if not left:
         return _of_nearest("rejected_by_a_person", within)
-    nearest = [pair for pair in within if not pair.rejected and pair.minutes == left[0]]
-    if len(nearest) == 1 and (holder := nearest[0].holder):
+    least = min(pair.minutes for pair in left)
+    nearest = [pair for pair in left if pair.minutes == least]
+    if len(nearest) == 1 and (holder := holders.get(nearest[0].appointment)):
         return _of_nearest("taken", nearest, holder)
     return _of_nearest("ambiguous", nearest)
 
 
-def _of_nearest(code: str, pairs: list[Pair], rival: str | None = None) -> Why:
+def _of_nearest(code: str, pairs: Sequence[Pair], rival: str | None = None) -> Why:
     nearest = min(pairs, key=lambda pair: (pair.minutes, pair.appointment))
     return Why(code, max(nearest.start, nearest.end), nearest.appointment, rival)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import partial
+from typing import Any, cast, get_args
 
 import httpx2
-from flask import Flask, current_app
+from flask import Flask, Response, after_this_request, current_app, has_request_context
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -23,8 +25,12 @@ from .config import Settings, read_settings
 from .connecting import find_connection, token_of
 from .counting import Memory
 from .crypto import Sealer
-from .host import HostAdapter
+from .database import begin_write
+from .host import Entity, HostAdapter
+from .host_changes import bring_up_to_date
+from .log import log
 from .models import Connection
+from .schedule import hasten
 from .sync import Services
 from .vendor import DataCollection
 from .web import bp
@@ -103,6 +109,26 @@ class Ensora:
         app.register_blueprint(bp, url_prefix=url_prefix)
         app.cli.add_command(ensora_cli)
 
+    def changed(self, kind: Entity, ids: Iterable[Any], *, account: str | None = None) -> None:
+        """Take over what the host changed: `kind` is "agency", "client", "staff" or "appointment".
+
+        To be called after the host's own commit, with ids in the host's own type; what is new,
+        deleted or given other agencies counts as changed. In a request the work is done when its
+        answer is out, else at once; in either case in a session and a transaction of its own. The
+        next pull is due then. Whatever fails is logged, and found by the next run.
+
+        `account` is the request's unless it is given. Raises ValueError for another kind.
+        """
+        if kind not in get_args(Entity):
+            raise ValueError(f"kind is one of {', '.join(get_args(Entity))}, not {kind!r}")
+        app = cast(Any, current_app)._get_current_object()
+        whose = state_of(app).host.account() if account is None else account
+        work = partial(_take_over, app, whose, kind, list(ids))
+        if has_request_context():
+            after_this_request(lambda response: _after(response, work))
+        else:
+            work()
+
     def available(self) -> bool:
         """Tell whether the person of this request gets the Synchronization button.
 
@@ -118,3 +144,29 @@ class Ensora:
 def state_of(app: Flask) -> State:
     """Return the plugin's state of an application that it is mounted in."""
     return cast(State, app.extensions[EXTENSION])
+
+
+def _after(response: Response, work: Callable[[], None]) -> Response:
+    # By then the host's session of the request has ended, with all that it holds of the database.
+    response.call_on_close(work)
+    return response
+
+
+def _take_over(app: Flask, account: str, kind: Entity, ids: list[Any]) -> None:
+    """Bring what stands here of the host's entities up to date; never raises."""
+    try:
+        # A context of its own has a session of its own; the host's may be in the midst of its work.
+        with app.app_context():
+            state = state_of(app)
+            session = state.session
+            connection = find_connection(session, account)
+            if connection is None:
+                return
+            account_id = connection.id
+            begin_write(session)
+            bring_up_to_date(session, account_id, account, state.host, kind, ids)
+            hasten(session, account_id)
+            session.commit()
+    except Exception as error:
+        # The host's save is done, and no fault of ours may look like one of it.
+        log.error("changes_not_taken", where=kind, count=len(ids), code=type(error).__name__)

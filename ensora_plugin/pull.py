@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, exists, select, update
+from sqlalchemy import bindparam, delete, select
 
 from .clock import as_utc, utcnow
+from .content import forget_content, write_content
 from .crypto import Sealer
 from .database import AnySession, insert_rows, upsert
 from .kinds import Kind
-from .models import Connection, Content, Feed, Membership, Note, RenderingRow, SetAside, Student
-from .soap import content_bytes
+from .models import Connection, Feed, Membership, Note, Student
+from .pages import Page, place_name
+from .records import Broken, Whole
+from .set_aside import write_set_aside
 from .trying import groups_of, notes_of, touch
-from .vendor import Broken, Page, Whole
 
 
 @dataclass
@@ -51,41 +53,37 @@ def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -
 
     Only what is new or changed is written. A record that goes back in version is left as it stands.
     """
-    tally = Tally(fetched=len(page.items))
+    whole, broken = _last_words(page)
+    read = [*whole, place_name(page.asked)]
+    write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
+    new, changed = _compare(session, place, kind, whole)
+    gone = 0
+    if new or changed:
+        gone = _write_records(session, place, kind, new, changed)
+        _write_beside(session, place, kind, new, changed)
+    row = {"account_id": place.account_id, "kind": kind.name, "cursor": page.cursor}
+    # What left use since automap last went on, less what came back, adds up page by page.
+    row |= {"moved_at": utcnow(), "gone": gone}
+    upsert(session, Feed.__table__, [row], ["account_id", "kind"], adding=("gone",))
+    tally = Tally(fetched=len(page.items), new=len(new), changed=len(changed))
+    tally.set_aside = sum(isinstance(item, Broken) for item in page.items)
+    tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
+    return tally
+
+
+def _last_words(page: Page[Any]) -> tuple[dict[str, Whole[Any]], dict[str, Broken]]:
+    """Return what a page says of each record, by id: the newest state of those that come twice."""
     whole: dict[str, Whole[Any]] = {}
     broken: dict[str, Broken] = {}
     for item in page.items:
         if isinstance(item, Broken):
             broken[item.vendor_id] = item
-            tally.set_aside += 1
-        else:
-            broken.pop(item.record.id, None)
-            before = whole.get(item.record.id)
-            if before is None or _stand(item.record) >= _stand(before.record):
-                whole[item.record.id] = item
-    _write_set_aside(session, place, kind, whole, broken)
-    written, gone = _write_records(session, place, kind, whole, tally)
-    tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
-    if written:
-        _write_beside(session, place, kind, written)
-    _move_on(session, place, kind, page.cursor, gone)
-    return tally
-
-
-def _move_on(session: AnySession, place: Place, kind: Kind, cursor: str | None, gone: int) -> None:
-    """Store where the feed goes on, and add up what left use, less what came back."""
-    key = {"account_id": place.account_id, "kind": kind.name}
-    upsert(session, Feed.__table__, [key | {"cursor": cursor, "moved_at": utcnow()}], list(key))
-    if gone:
-        more = {"account": place.account_id, "of_kind": kind.name, "more": gone}
-        session.connection().execute(_ADD_GONE, more)
-
-
-_ADD_GONE = (
-    update(Feed.__table__)
-    .where(Feed.account_id == bindparam("account"), Feed.kind == bindparam("of_kind"))
-    .values(gone=Feed.gone + bindparam("more", type_=Integer))
-)
+            continue
+        broken.pop(item.record.id, None)
+        before = whole.get(item.record.id)
+        if before is None or _stand(item.record) >= _stand(before.record):
+            whole[item.record.id] = item
+    return whole, broken
 
 
 def _stand(record: Any) -> tuple[int, Any]:
@@ -93,45 +91,32 @@ def _stand(record: Any) -> tuple[int, Any]:
     return (getattr(record, "version", 0), as_utc(record.modified_at))
 
 
-def _write_records(
-    session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]], tally: Tally
-) -> tuple[list[Any], int]:
-    """Insert and update rows of the record table.
+@dataclass(frozen=True)
+class _Changed:
+    """A record that changed, and what is stored of it."""
 
-    Return the records that were new or changed, and how many left use, less those that came back.
-    """
+    item: Whole[Any]
+    old: Any
+
+    @property
+    def record(self) -> Any:
+        return self.item.record
+
+
+def _compare(
+    session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]
+) -> tuple[list[Whole[Any]], list[_Changed]]:
+    """Return those of a page's records that are new, and those that changed."""
     own = {"account": place.account_id, "ids": list(whole)}
-    found = session.connection().execute(_stored(kind), own)
-    stored = {row.vendor_id: row for row in found}
-    new: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
-    written: list[Any] = []
-    gone = 0
-    for vendor_id, item in whole.items():
-        old = stored.get(vendor_id)
-        if old and (
-            old.checksum == item.checksum or _stand(item.record) < (old.version, old.modified_at)
-        ):
-            continue
-        columns = kind.row(item.record)
-        columns["account_id"] = place.account_id
-        columns["vendor_id"] = vendor_id
-        columns["modified_at"] = as_utc(item.record.modified_at)
-        columns["checksum"] = item.checksum
-        if old:
-            gone += old.in_use - kind.in_use(columns)
-        (changed if old else new).append(columns)
-        written.append(item.record)
-    tally.new, tally.changed = len(new), len(changed)
-    if kind.model is Note and written:
-        generation = _generation(session, place.account_id)
-        for columns in (*new, *changed):
-            columns["touched"] = generation
-    if changed:
-        _touch_beside(session, place.account_id, kind, [row["vendor_id"] for row in changed])
-    insert_rows(session, kind.model.__table__, new)
-    upsert(session, kind.model.__table__, changed, ["account_id", "vendor_id"])
-    return written, gone
+    stored = {row.vendor_id: row for row in session.connection().execute(_stored(kind), own)}
+    new = [item for vendor_id, item in whole.items() if vendor_id not in stored]
+    changed = [
+        _Changed(whole[vendor_id], old)
+        for vendor_id, old in stored.items()
+        if old.checksum != whole[vendor_id].checksum
+        and _stand(whole[vendor_id].record) >= (old.version, old.modified_at)
+    ]
+    return new, changed
 
 
 @cache
@@ -151,6 +136,39 @@ def _stored(kind: Kind) -> Any:
     )
 
 
+def _write_records(
+    session: AnySession,
+    place: Place,
+    kind: Kind,
+    new: Sequence[Whole[Any]],
+    changed: Sequence[_Changed],
+) -> int:
+    """Insert and update rows of the record table.
+
+    Return how many records left use, less those that came back.
+    """
+    more = {"account_id": place.account_id}
+    if kind.model is Note:
+        more["touched"] = _generation(session, place.account_id)
+    if changed:
+        _touch_beside(session, place.account_id, kind, [one.record.id for one in changed])
+    table = kind.model.__table__
+    insert_rows(session, table, [_row(kind, item, more) for item in new])
+    rows = [_row(kind, one.item, more) for one in changed]
+    upsert(session, table, rows, ["account_id", "vendor_id"])
+    return sum(one.old.in_use - kind.in_use(row) for one, row in zip(changed, rows, strict=True))
+
+
+def _row(kind: Kind, item: Whole[Any], more: dict[str, int]) -> dict[str, Any]:
+    return {
+        **more,
+        "vendor_id": item.record.id,
+        "modified_at": as_utc(item.record.modified_at),
+        "checksum": item.checksum,
+        **kind.row(item.record),
+    }
+
+
 def _generation(session: AnySession, account_id: int) -> int:
     found = session.connection().execute(_GENERATION, {"account": account_id})
     return int(found.scalar_one())
@@ -160,8 +178,9 @@ _GENERATION = select(Connection.generation).where(Connection.id == bindparam("ac
 
 
 def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
-    """Let notes be tried again that a changed record may let map: those beside a note that moves,
-    and those of a student, whose zone may be another one now.
+    """Let notes be tried again that a changed record may let map.
+
+    Those are the ones beside a note that moves, and those of a student, whose zone may be another.
     """
     if kind.model is Note:
         touch(session, account_id, groups_of(account_id, vendor_ids))
@@ -169,12 +188,22 @@ def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: 
         touch(session, account_id, notes_of(kind, vendor_ids))
 
 
-def _write_beside(session: AnySession, place: Place, kind: Kind, records: list[Any]) -> None:
+def _write_beside(
+    session: AnySession,
+    place: Place,
+    kind: Kind,
+    new: Sequence[Whole[Any]],
+    changed: Sequence[_Changed],
+) -> None:
     """Write what stands beside new and changed records: sites, sealed content."""
+    records = [item.record for item in new] + [one.record for one in changed]
     if kind.sites is not None:
         _write_sites(session, place, kind, records, kind.sites)
     if kind.model is Note:
-        _write_content(session, place, records)
+        if changed:
+            rewritten = [one.record for one in changed]
+            forget_content(session, place.account_id, place.sealer, rewritten)
+        write_content(session, place.account_id, place.sealer, records)
 
 
 def _write_sites(
@@ -198,63 +227,3 @@ def _write_sites(
         for site in sites(record)
     ]
     insert_rows(session, Membership.__table__, rows)
-
-
-def _write_content(session: AnySession, place: Place, records: list[Any]) -> None:
-    """Seal the fields of notes; a version that was applied stays as it was applied."""
-    own = {"account": place.account_id, "ids": [record.id for record in records]}
-    session.connection().execute(_NOT_APPLIED, own)
-    rows = []
-    for record in records:
-        bound = content_place(place.account_id, record.id, record.version)
-        sealed = place.sealer.seal(content_bytes(record.fields), *bound)
-        key = {"account_id": place.account_id, "note_id": record.id, "version": record.version}
-        rows.append(key | {"sealed": sealed})
-    insert_rows(session, Content.__table__, rows, doubles=True)
-
-
-#: DELETE what is sealed of some notes, the versions that were applied apart.
-_NOT_APPLIED = delete(Content.__table__).where(
-    Content.account_id == bindparam("account"),
-    Content.note_id.in_(bindparam("ids", expanding=True)),
-    ~exists().where(
-        RenderingRow.account_id == Content.account_id,
-        RenderingRow.note_id == Content.note_id,
-        RenderingRow.version == Content.version,
-        RenderingRow.applied,
-    ),
-)
-
-
-def content_place(account_id: int, note_id: str, version: int) -> tuple[object, ...]:
-    """Return what the sealed content of a version of a note is bound to."""
-    return (account_id, "content", note_id, version, "sealed")
-
-
-def _write_set_aside(
-    session: AnySession,
-    place: Place,
-    kind: Kind,
-    whole: Collection[str],
-    broken: dict[str, Broken],
-) -> None:
-    """Set broken records aside; one that comes whole again ends that."""
-    own = {"account": place.account_id, "of_kind": kind.name}
-    if session.connection().execute(_ANY_ASIDE, own).first():
-        session.connection().execute(_WHOLE_AGAIN, own | {"ids": list(whole)})
-    key = {"account_id": place.account_id, "kind": kind.name}
-    by = {"run_id": place.run_id, "at": utcnow()}
-    rows = [
-        key | {"vendor_id": item.vendor_id, "reason": item.reason} | by for item in broken.values()
-    ]
-    upsert(session, SetAside.__table__, rows, [*key, "vendor_id"])
-
-
-_OF_KIND = (
-    SetAside.account_id == bindparam("account"),
-    SetAside.kind == bindparam("of_kind"),
-)
-_ANY_ASIDE = select(SetAside.vendor_id).where(*_OF_KIND).limit(1)
-_WHOLE_AGAIN = delete(SetAside.__table__).where(
-    *_OF_KIND, SetAside.vendor_id.in_(bindparam("ids", expanding=True))
-)

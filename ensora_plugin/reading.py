@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
-from functools import partial
 from threading import Thread
 from typing import Any
 
-from .errors import CursorGone, VendorBroke
+from .errors import AnswerTooLarge, AnswerUnreadable, CursorGone, VendorBroke
 from .kinds import Kind
-from .vendor import Broken, DataCollection, Page, Whole
+from .pages import Page, unreadable_after
+from .records import Broken, Whole
+from .vendor import DataCollection
 
+#: So many records are asked for where a page of more cannot be read.
+_NARROWER = (20, 5, 1)
 #: A page that promises more and comes so often, empty or with the same records under whatever
 #: cursors, is a feed that never ends.
 _SAME_PAGES = 3
@@ -28,10 +31,10 @@ def read_feed(
 ) -> Generator[Page[Any], None, None]:
     """Yield the pages of a feed from `cursor` on; while one is in use the next is asked for.
 
-    Raises `VendorBroke` where the feed would never end, after its last page of use; a cursor that
-    is gone starts the feed over, once.
+    Raises `VendorBroke`, after the last page of use, where the feed would never end and where a
+    record can neither be read nor passed; a cursor that is gone starts the feed over, once.
     """
-    ask = partial(vendor.page, kind.name, size=size)
+    ask = _Asker(vendor, kind.name, size)
     over, path, coming = False, _Path(cursor), _now(ask, cursor)
     try:
         while True:
@@ -43,11 +46,13 @@ def read_feed(
                 over, cursor = True, None
                 path, coming = _Path(cursor), _now(ask, cursor)
                 continue
-            endless = page.has_more and path.repeats(page)
-            if page.has_more and not endless:
+            endless = page.has_more and not page.stuck and path.repeats(page)
+            if page.has_more and not page.stuck and not endless:
                 cursor = page.cursor
                 coming = _ahead(ask, cursor)
             yield page
+            if page.stuck:
+                raise VendorBroke(_STUCK.format(kind.plural.lower(), ask.stuck))
             if endless:
                 raise VendorBroke(_ENDLESS.format(kind.plural.lower()))
             if not page.has_more:
@@ -60,6 +65,46 @@ _ENDLESS = (
     "The feed of {} at Ensora Data Collection does not come to an end. "
     "What came before is stored; the next pull goes on there."
 )
+_STUCK = (
+    "A record in the feed of {} at Ensora Data Collection can be neither read nor passed: it {}. "
+    "What came before is stored; Ensora's support team has to mend the record before more can come."
+)
+
+
+class _Asker:
+    """Asks for pages: whole ones, and narrower ones until what stands in the way is one record."""
+
+    def __init__(self, vendor: DataCollection, kind: str, size: int) -> None:
+        self._vendor, self._kind, self._size = vendor, kind, size
+        #: What is asked for now, and how many records of a page that could not be read are left.
+        self._now, self._left = size, 0
+        #: The last record that was read, and in words where the one stands that cannot be.
+        self._last = self.stuck = ""
+
+    def __call__(self, cursor: str | None) -> Page[Any]:
+        """Return the page after a cursor; one that is `stuck` where its record hides the next."""
+        while True:
+            try:
+                page = self._vendor.page(self._kind, cursor, self._now)
+            except (AnswerUnreadable, AnswerTooLarge) as error:
+                if self._now > 1:
+                    self._left = self._now
+                    self._now = next(size for size in _NARROWER if size < self._now)
+                    continue
+                why = "is over 64 MiB" if isinstance(error, AnswerTooLarge) else "cannot be read"
+                broken = unreadable_after(cursor, why)
+                self.stuck = broken.reason + (f", behind {self._last}" if self._last else "")
+                return Page([broken], cursor, True, cursor, stuck=True)
+            self._left -= len(page.items)
+            if self._left <= 0:
+                self._now = self._size
+            if page.items:
+                self._last = _name(page.items[-1])
+            return page
+
+
+def _name(item: Whole[Any] | Broken) -> str:
+    return item.vendor_id if isinstance(item, Broken) else str(item.record.id)
 
 
 class _Path:

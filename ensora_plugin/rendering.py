@@ -18,13 +18,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from .clock import utcnow
+from .content import content_place
 from .crypto import Sealer
 from .database import as_host_id, begin_write, sqlstate, upsert
 from .errors import Sealed
 from .host import HostAdapter, NoteView, Refusal, Rendering, Signature
 from .kinds import NOTE
 from .models import Content, Mapping, Note, RenderingRow, Student
-from .pull import content_place
+from .records import digest
 from .signals import appointment_rendered, notify
 from .signature import SignatureRefused, read_signature
 from .soap import Signed, content_fields, read_soap
@@ -230,7 +231,8 @@ def note_view(sealer: Sealer, account_id: int, note: Any) -> NoteView:
     `note` has vendor_id, version, template, published_at, time_zone and sealed.
     """
     place = content_place(account_id, note.vendor_id, note.version)
-    soap = read_soap(content_fields(sealer.open(note.sealed, *place)))
+    content = sealer.open(note.sealed, *place)
+    soap = read_soap(content_fields(content))
     refused: dict[str, str] = {}
     if soap.date is None or soap.start is None or soap.end is None:
         raise Sealed("The sealed content of a note has no date or times, unlike its record.")
@@ -250,6 +252,7 @@ def note_view(sealer: Sealer, account_id: int, note: Any) -> NoteView:
         therapist_signature=_signature(soap.therapist_signature, "therapist", refused),
         guardian_signature=_signature(soap.guardian_signature, "guardian", refused),
         refused_signatures=refused,
+        checksum=digest(content).hex(),
     )
 
 

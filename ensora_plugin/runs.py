@@ -208,13 +208,8 @@ def release_of(session: Session, owner: str) -> int:
 
 def add_counts(session: Session, claimed: Claim, kind: Kind, counts: dict[str, int]) -> None:
     """Add to what the run did with a kind, inside the caller's transaction."""
-    row = session.get(RunCount, (claimed.run_id, kind.name), populate_existing=True)
-    if row is None:
-        key = {"run_id": claimed.run_id, "kind": kind.name, "account_id": claimed.account_id}
-        upsert(session, RunCount.__table__, [key | counts], ["run_id", "kind"])
-        return
-    for name, count in counts.items():
-        setattr(row, name, getattr(row, name) + count)
+    row = {"run_id": claimed.run_id, "kind": kind.name, "account_id": claimed.account_id}
+    upsert(session, RunCount.__table__, [row | counts], ["run_id", "kind"], adding=tuple(counts))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,4 @@
-"""SOAP fields -> what a note means. Names and their order of preference are the domain's (SOAP
-fields).
-"""
+"""SOAP fields -> what a note means. Names and their order are the domain's (SOAP fields)."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from typing import Any
 import msgspec
 
 from .clock import as_utc
+from .records import FieldIn, checked_date
 from .text import text_key
-from .vendor import FieldIn, checked_date
 
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 
@@ -40,9 +38,7 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class Signed:
-    """A signature as the vendor sent it: a data URL, not yet looked at, and when it was signed
-    (UTC).
-    """
+    """A signature as the vendor sent it: a data URL, not looked at yet, and when it was (UTC)."""
 
     image: str
     signed_at: datetime | None
@@ -91,20 +87,23 @@ class Soap(_Times):
     guardian_signature: Signed | None
 
 
-#: A template's field names come again with each of its notes; longer ones are no such names.
+#: A template's field names come again with each of its notes; longer ones are not worth keeping.
 _LONGEST_KEPT = 100
 
 
 def field_key(name: str) -> str:
     """Return a field's name as names compare: like other text, a trailing ':' or '*' dropped."""
-    return _kept_key(name) if len(name) <= _LONGEST_KEPT else _key(name)
-
-
-def _key(name: str) -> str:
     return text_key(re.sub(r"[\s:*]+$", "", text_key(name)))
 
 
-_kept_key = lru_cache(maxsize=1024)(_key)
+def _place(name: str) -> tuple[str, int] | None:
+    """Return what a field of this name means, and the name's rank; None where it means nothing."""
+    return _kept_place(name) if len(name) <= _LONGEST_KEPT else _PLACES.get(field_key(name))
+
+
+@lru_cache(maxsize=1024)
+def _kept_place(name: str) -> tuple[str, int] | None:
+    return _PLACES.get(field_key(name))
 
 
 def read_soap(fields: Sequence[FieldIn]) -> Soap:
@@ -146,23 +145,29 @@ def _by_meaning(fields: Sequence[FieldIn]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     ranks: dict[str, int] = {}
     for field in fields:
-        place = _PLACES.get(field_key(field.name))
+        place = _place(field.name)
         if place is None or _is_empty(field.value):
             continue
         meaning, rank = place
-        if rank < ranks.get(meaning, len(NAMES[meaning])):
+        if meaning not in ranks or rank < ranks[meaning]:
             found[meaning], ranks[meaning] = field.value, rank
     return found
 
 
 def _is_empty(value: Any) -> bool:
     if isinstance(value, str):
-        return not value.strip()
+        return not value or value.isspace()
     return value is None or value in ([], {})
 
 
 def _minutes(value: Any) -> int | None:
-    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    text = value.strip() if isinstance(value, str) else ""
+    return _time(text) if len(text) <= len("HH:MM:SS") else None
+
+
+@lru_cache(maxsize=2048)
+def _time(text: str) -> int | None:
+    found = _TIME.fullmatch(text)
     return int(found[1]) * 60 + int(found[2]) if found else None
 
 

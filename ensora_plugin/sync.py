@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from . import directory, guard
-from .automap import automap_named, mapped_by_run
+from .automap import mapped_by_run
 from .automap_notes import automap_notes
+from .automap_people import automap_named
 from .changing import lock_account
 from .clock import utcnow
 from .config import Settings
@@ -31,6 +32,7 @@ from .errors import (
 )
 from .history import digest_of_run, write_history
 from .host import HostAdapter
+from .host_changes import touch_changed_appointments
 from .kinds import KINDS, NOTE, Kind
 from .models import Connection
 from .pull import Place, stored_cursor, write_page
@@ -172,14 +174,15 @@ def _automap(services: Services, claimed: Claim) -> None:
         _hold(services, claimed, "automap")
         lock_account(session, claimed.account_id)
         if kind is NOTE:
+            host = (claimed.account_id, claimed.account, services.host)
+            told = touch_changed_appointments(session, *host)
+            recheck = timedelta(days=services.settings.recheck_days)
             result = automap_notes(
                 session,
-                claimed.account_id,
-                claimed.account,
-                services.host,
+                *host,
                 grace=_grace(services, claimed),
                 run_id=claimed.run_id,
-                since=utcnow().date() - timedelta(days=services.settings.recheck_days),
+                since=None if told else utcnow().date() - recheck,
             )
         else:
             result = automap_named(session, claimed.account_id, kind, claimed.run_id)

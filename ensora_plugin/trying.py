@@ -10,20 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
     ColumnElement,
-    Date,
-    MetaData,
-    SmallInteger,
-    String,
-    Table,
     and_,
     exists,
     false,
@@ -31,6 +23,7 @@ from sqlalchemy import (
     inspect,
     or_,
     select,
+    tuple_,
     union,
     update,
 )
@@ -39,25 +32,25 @@ from sqlalchemy.orm import aliased
 from .database import AnySelect, AnySession, analyze, as_host_id, pinned_join
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import Connection, Mapping, Note, Student
+from .note_tables import Tried, notes_table, temporary
 
 _client = aliased(Mapping, name="client_mapping")
 _staff = aliased(Mapping, name="staff_mapping")
 _site = aliased(Mapping, name="site_mapping")
-
-
-@dataclass(frozen=True)
-class Tried:
-    """The temporary table of a pass, and the host's appointments as a named subquery."""
-
-    session: AnySession
-    account_id: int
-    appointment: Any
-    table: Table
+#: The reasons that what the host does to its appointments may change; for others a note is touched.
+_OF_APPOINTMENTS = (
+    "ambiguous",
+    "appointment_cancelled",
+    "no_appointment_that_day",
+    "outside_the_grace",
+    "rejected_by_a_person",
+    "taken",
+)
 
 
 def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> None:
     """Let the next pass try the notes under a condition again; flushes, never commits."""
-    generation = _held_generation(session, account_id)
+    generation = held_generation(session, account_id)
     session.execute(
         update(Note)
         .where(Note.account_id == account_id, Note.touched != generation, which)
@@ -66,7 +59,7 @@ def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> N
     )
 
 
-def _held_generation(session: AnySession, account_id: int) -> int:
+def held_generation(session: AnySession, account_id: int) -> int:
     """Return the account's generation, its row locked against a pass under way."""
     return session.execute(
         select(Connection.generation)
@@ -75,25 +68,35 @@ def _held_generation(session: AnySession, account_id: int) -> int:
     ).scalar_one()
 
 
+def any_to_try(session: AnySession, account_id: int, generation: int, since: date | None) -> bool:
+    """Tell whether a pass has anything to do."""
+    some = _some(account_id, generation, since).subquery("note_to_try")
+    return session.scalar(select(some.c.id).limit(1)) is not None
+
+
 @contextmanager
 def tried_notes(
-    session: AnySession, account_id: int, appointment: Any, *, since: date | None
+    session: AnySession,
+    account_id: int,
+    appointment: Any,
+    *,
+    generation: int,
+    since: date | None,
 ) -> Iterator[Tried]:
     """Fill the table with what is to be tried, and drop it afterwards.
 
     `since`: unmapped notes from this day on are tried again although nobody touched them; None for
     none.
     """
-    generation = _held_generation(session, account_id)
-    tried = Tried(session, account_id, appointment, _table(appointment, "ensora_tried"))
-    with _temporary(tried):
+    tried = Tried(session, account_id, appointment, notes_table("ensora_tried", appointment))
+    with temporary(session, tried.table):
         if _any_untouched(session, account_id, generation):
-            _insert(tried, Note.id.in_(_some(account_id, generation, since)))
+            _insert_chosen(tried, _some(account_id, generation, since))
             # Else it takes the few for many, and reads all notes for their siblings.
             analyze(session, tried.table)
-            _insert(tried, Note.id.in_(_siblings(tried)))
+            _insert_chosen(tried, _siblings(tried))
         else:
-            _insert(tried, Note.touched == generation)
+            _insert(tried, _rows(tried).where(Note.touched == generation))
         analyze(session, tried.table)
         yield tried
         session.execute(
@@ -106,28 +109,36 @@ def tried_notes(
 
 @contextmanager
 def left_over(tried: Tried) -> Iterator[Tried]:
-    """Fill a second table with the tried notes that have no mapping, and drop it afterwards."""
-    t = tried.table
-    held = aliased(Mapping, name="held_mapping")
-    unmapped = ~exists().where(
-        held.account_id == tried.account_id,
-        held.kind == NOTE.name,
-        held.vendor_id == t.c.vendor_id,
-    )
-    left = replace(tried, table=_table(tried.appointment, "ensora_left"))
-    with _temporary(left):
-        rows = select(t).where(t.c.own.is_(None), unmapped)
-        tried.session.execute(insert(left.table).from_select(list(t.c.keys()), rows))
+    """Fill a second table with the tried notes that have no mapping, and the mapped ones that
+    compete with them; drop it afterwards.
+    """
+    t = tried.table.c
+    left = replace(tried, table=notes_table("ensora_left", tried.appointment))
+    with temporary(tried.session, left.table):
+        _copy(tried, left, and_(t.own.is_(None), ~is_mapped(tried, t.vendor_id)))
+        of_left = select(left.table.c.client, left.table.c.staff, left.table.c.date)
+        same_group = tuple_(t.client, t.staff, t.date).in_(of_left)
+        # Where zones differ, an appointment may be another day's.
+        same_client = and_(t.apart, t.client.in_(select(left.table.c.client)))
+        _copy(tried, left, and_(t.own.is_not(None), or_(same_group, same_client)))
         analyze(tried.session, left.table)
         yield left
 
 
-@contextmanager
-def _temporary(tried: Tried) -> Iterator[None]:
-    """Create the table, and drop it afterwards; a failed transaction takes it along by itself."""
-    tried.table.create(tried.session.connection())
-    yield
-    tried.table.drop(tried.session.connection())
+def is_mapped(tried: Tried, vendor_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a note has a mapping."""
+    held = aliased(Mapping, name="held_mapping")
+    return exists().where(
+        held.account_id == tried.account_id,
+        held.kind == NOTE.name,
+        held.vendor_id == vendor_id,
+    )
+
+
+def _copy(tried: Tried, left: Tried, which: ColumnElement[bool]) -> None:
+    names = list(left.table.c.keys())
+    rows = select(tried.table).where(which)
+    tried.session.execute(insert(left.table).from_select(names, rows))
 
 
 def notes_of(kind: Kind, vendor_ids: Any) -> ColumnElement[bool]:
@@ -148,29 +159,6 @@ def groups_of(account_id: int, vendor_ids: Any) -> ColumnElement[bool]:
     )
 
 
-def _table(appointment: Any, name: str) -> Table:
-    a = appointment.c
-    return Table(
-        name,
-        MetaData(),
-        Column("note_id", BigInteger),
-        Column("vendor_id", String(64)),
-        Column("status", String(12)),
-        Column("client", a.client_id.type),
-        Column("staff", a.staff_id.type),
-        Column("agency", a.agency_id.type),
-        Column("date", Date),
-        Column("start", SmallInteger),
-        Column("end", SmallInteger),
-        Column("zone", String(64)),
-        #: The appointment that a mapped note of the group holds; None for what is to be mapped.
-        Column("own", String(64)),
-        #: Whether its times have to be compared one by one.
-        Column("apart", Boolean),
-        prefixes=["TEMPORARY"],
-    )
-
-
 def _any_untouched(session: AnySession, account_id: int, generation: int) -> bool:
     """Tell whether there are notes that may stand in a group with one that is tried."""
     return (
@@ -181,34 +169,29 @@ def _any_untouched(session: AnySession, account_id: int, generation: int) -> boo
     )
 
 
-def _insert(tried: Tried, which: ColumnElement[bool]) -> None:
-    """Add notes; an ignored one is out of the competition."""
-    own = aliased(Mapping, name="own_mapping")
-    held = and_(
-        own.account_id == tried.account_id,
-        own.kind == NOTE.name,
-        own.vendor_id == Note.vendor_id,
-    )
-    statement = (
-        _rows(tried, own.host_id)
-        .outerjoin(own, held)
-        .where(
-            Note.account_id == tried.account_id,
-            which,
-            or_(own.id.is_(None), own.host_id.is_not(None)),
-        )
-        # In the order of the groups, so that what follows finds neighbours beside each other.
-        .order_by(Note.student_id, Note.user_id, Note.date)
-    )
-    tried.session.execute(insert(tried.table).from_select(list(tried.table.c.keys()), statement))
+def _insert_chosen(tried: Tried, ids: Any) -> None:
+    """Add the notes of some ids."""
+    chosen = ids.subquery("chosen_note")
+    notes = pinned_join(chosen, Note.__table__, Note.id == chosen.c.id)
+    _insert(tried, _rows(tried, notes))
 
 
-def _rows(tried: Tried, own: Any) -> AnySelect:
+def _insert(tried: Tried, rows: AnySelect) -> None:
+    tried.session.execute(insert(tried.table).from_select(list(tried.table.c.keys()), rows))
+
+
+def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
+    """SELECT what is to know of notes; an ignored one is out of the competition."""
     a = tried.appointment.c
+    client = as_host_id(_client.host_id, a.client_id)
+    staff = as_host_id(_staff.host_id, a.staff_id)
+    own = aliased(Mapping, name="own_mapping")
 
-    def of(alias: Any, kind: str, vendor_id: Any) -> ColumnElement[bool]:
+    def of(alias: Any, kind: Kind, vendor_id: Any) -> ColumnElement[bool]:
         return and_(
-            alias.account_id == tried.account_id, alias.kind == kind, alias.vendor_id == vendor_id
+            alias.account_id == tried.account_id,
+            alias.kind == kind.name,
+            alias.vendor_id == vendor_id,
         )
 
     return (
@@ -216,36 +199,43 @@ def _rows(tried: Tried, own: Any) -> AnySelect:
             Note.id,
             Note.vendor_id,
             Note.status,
-            as_host_id(_client.host_id, a.client_id),
-            as_host_id(_staff.host_id, a.staff_id),
+            client,
+            staff,
             as_host_id(_site.host_id, a.agency_id),
             Note.date,
             Note.start,
             Note.end,
             Student.time_zone,
-            own,
+            own.host_id,
+            Note.why.is_not(None),
             false(),
         )
+        .select_from(notes)
         .outerjoin(
             Student,
-            and_(Student.account_id == Note.account_id, Student.vendor_id == Note.student_id),
+            and_(Student.account_id == tried.account_id, Student.vendor_id == Note.student_id),
         )
-        .outerjoin(_client, of(_client, STUDENT.name, Note.student_id))
-        .outerjoin(_staff, of(_staff, USER.name, Note.user_id))
-        .outerjoin(_site, of(_site, SITE.name, Note.site_id))
+        .outerjoin(_client, of(_client, STUDENT, Note.student_id))
+        .outerjoin(_staff, of(_staff, USER, Note.user_id))
+        .outerjoin(_site, of(_site, SITE, Note.site_id))
+        .outerjoin(own, of(own, NOTE, Note.vendor_id))
+        .where(Note.account_id == tried.account_id, or_(own.id.is_(None), own.host_id.is_not(None)))
+        # As notes and appointments come about, day by day: what follows reads neighbours together.
+        .order_by(Note.date, client, staff)
     )
 
 
 def _some(account_id: int, generation: int, since: date | None) -> Any:
-    """SELECT the ids of the touched notes, and of the unmapped ones from the day `since` on.
+    """SELECT the ids of the touched notes, and of those from the day `since` on whose reason is one
+    that the host's appointments may change.
 
     Two SELECTs, an index each: SQLite reads all notes for an OR of both.
     """
-    own = select(Note.id).where(Note.account_id == account_id)
+    own = select(Note.id.label("id")).where(Note.account_id == account_id)
     touched = own.where(Note.touched == generation)
     if since is None:
         return touched
-    return union(touched, own.where(Note.why.is_not(None), Note.date >= since))
+    return union(touched, own.where(Note.why.in_(_OF_APPOINTMENTS), Note.date >= since))
 
 
 def _siblings(tried: Tried) -> AnySelect:
@@ -259,7 +249,7 @@ def _siblings(tried: Tried) -> AnySelect:
         other.date == one.date,
     )
     return (
-        select(other.id)
+        select(other.id.label("id"))
         .select_from(
             pinned_join(
                 pinned_join(t, inspect(one).selectable, one.id == t.c.note_id),

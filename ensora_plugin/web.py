@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, make_response, request
 from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import ServiceUnavailable
 from wtforms.validators import ValidationError
 
@@ -20,6 +21,8 @@ from .log import log
 from .models import Connection
 from .standing import Standing, standing
 
+#: A database that is busy or away is worth another try after so long, in seconds.
+_RETRY_SECONDS = 10
 #: The address of a row. A larger number is no id, and no database takes it.
 ROW = "/<slug>/<int(max=9223372036854775807):record_id>"
 
@@ -91,11 +94,21 @@ def _expired(error: CSRFError) -> Any:
 
 
 @bp.errorhandler(OperationalError)
-def _busy(error: OperationalError) -> Any:
-    """Somebody holds what a change waits for: said in words, without the database's."""
+@bp.errorhandler(InternalError)
+@bp.errorhandler(NoConnectionFree)
+def _busy(error: SQLAlchemyError) -> Any:
+    """The database is locked, away, read-only or has no connection left: said in words, not its."""
     state_of_app().session.rollback()
-    log.warning("database_failed", code=sqlstate(error))
-    return current_app.handle_http_exception(ServiceUnavailable())
+    code = sqlstate(error) if isinstance(error, DBAPIError) else type(error).__name__
+    log.warning("database_failed", code=code)
+    busy = ServiceUnavailable()
+    try:
+        answer = make_response(current_app.handle_http_exception(busy))
+    except SQLAlchemyError:
+        # The host's own page for errors may ask the database who is signed in.
+        answer = make_response(busy)
+    answer.headers["Retry-After"] = str(_RETRY_SECONDS)
+    return answer
 
 
 @bp.context_processor

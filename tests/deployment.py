@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,11 +78,13 @@ class Deployment:
         self.state.session.rollback()
         return account_id
 
-    def worker(self, *options: str, **settings: str) -> subprocess.Popen[bytes]:
-        """Start `worker.py`, in a session of its own."""
+    def worker(
+        self, *options: str, program: Sequence[str] = ("worker.py",), **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """Start `worker.py`, or what stands in its place, in a session of its own."""
         with (self.folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-u", "worker.py", *options],
+                [sys.executable, "-u", *program, *options],
                 cwd=ROOT,
                 env={**os.environ, **self.settings, **settings},
                 stdout=log,

@@ -6,7 +6,8 @@ way (kill -9 too), the server is stopped and its folder removed. Runs in a sessi
 that Ctrl-C reaches the tests alone.
 
 Argument: JSON with `folder`, `user` and `group` (numbers, or null to stay who we are), `prepare` (a
-list of commands to run first), `serve` (the server's command) and `parent` (process id).
+list of commands to run first), `serve` (the server's command), `parent` (process id) and `again`
+(start a server that ended once more, unless the folder holds a file `down`).
 """
 
 from __future__ import annotations
@@ -38,8 +39,13 @@ def main(task: dict[str, Any]) -> int:
                 subprocess.run(command, check=True, **options, **who)
             server = subprocess.Popen(task["serve"], **options, **who)
             try:
-                while server.poll() is None and parent_holds(task["parent"]):
-                    pass
+                while parent_holds(task["parent"]):
+                    if server.poll() is None:
+                        continue
+                    if not task["again"]:
+                        break
+                    if not (folder / "down").exists():
+                        server = subprocess.Popen(task["serve"], **options, **who)
             finally:
                 stop(server)
         return 0

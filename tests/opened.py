@@ -10,10 +10,11 @@ import httpx2
 from sqlalchemy import delete
 
 from ensora_plugin.clock import utcnow
+from ensora_plugin.host import HostAdapter
 from ensora_plugin.kinds import BY_NAME, NOTE, Kind
 from ensora_plugin.models import Mapping, Rejected
 from ensora_plugin.trying import groups_of, notes_of, touch
-from tests.practices import ADMINS, Practice, open_demo
+from tests.practices import ADMINS, Practice, open_demo, open_other
 from tests.small import ACCOUNT, TODAY, Small
 
 
@@ -97,6 +98,16 @@ class Mortal(httpx2.BaseTransport):
 def open_small(url: str, *smalls: Small, **config: Any) -> Iterator[Practice]:
     """Open the demo host with small practices, both accounts activated and connected."""
     with open_demo(url, _World(smalls), **config) as practice:  # type: ignore[arg-type]
+        yield practice
+
+
+@contextmanager
+def open_small_other(
+    url: str, *smalls: Small, host: HostAdapter | None = None, **config: Any
+) -> Iterator[Practice]:
+    """Open small practices in the second host; their rows have to name every column that it has."""
+    world: Any = _World(smalls)
+    with open_other(url, world, host=host, **config) as practice:
         yield practice
 
 

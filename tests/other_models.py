@@ -83,4 +83,4 @@ class Visit(other_db.Model):
     report_source: Mapped[str] = mapped_column(String(100), default="")
     helper_ink: Mapped[bytes | None] = mapped_column(LargeBinary)
     guardian_ink: Mapped[bytes | None] = mapped_column(LargeBinary)
-    changed: Mapped[datetime]
+    changed: Mapped[datetime] = mapped_column(index=True)

@@ -15,8 +15,9 @@ from sqlalchemy import insert, select, update
 
 from demo.host import models as host
 from ensora_plugin import directory
-from ensora_plugin.automap import automap_named, mapped_by_run
+from ensora_plugin.automap import mapped_by_run
 from ensora_plugin.automap_notes import automap_notes
+from ensora_plugin.automap_people import automap_named
 from ensora_plugin.changing import current
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import NotAllowed
@@ -86,6 +87,8 @@ class Delivery:
                     for site in one.sites
                 ]
                 self._keyed(Membership, members)
+        students = [one.id for one in world.people["student"]]
+        touch(self.session, self.account_id, notes_of(STUDENT, students))
         now = {"touched": self.generation()}
         self._keyed(Note, [note_row(one) | stamp(one.id) | now for one in world.notes])
 

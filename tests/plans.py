@@ -23,6 +23,8 @@ class Step:
     table: str
     by: str
     statement: str
+    #: Whether it is read once for each row of something else, as far as the plan tells.
+    again: bool = False
 
 
 @dataclass
@@ -73,9 +75,11 @@ def _postgres(cursor: Any, statement: str, parameters: Any) -> Iterator[Step]:
     yield from _nodes((told if isinstance(told, list) else json.loads(told))[0]["Plan"], statement)
 
 
-def _nodes(plan: dict[str, Any], statement: str) -> Iterator[Step]:
+def _nodes(plan: dict[str, Any], statement: str, again: bool = False) -> Iterator[Step]:
     if "Relation Name" in plan and "Scan" in plan["Node Type"]:
         by = plan.get("Index Cond") or plan.get("Recheck Cond") or ""
-        yield Step(plan["Relation Name"], by, statement)
+        yield Step(plan["Relation Name"], by, statement, again)
     for part in plan.get("Plans", ()):
-        yield from _nodes(part, statement)
+        inner = plan["Node Type"] == "Nested Loop" and part["Parent Relationship"] == "Inner"
+        kept = part["Node Type"] in ("Materialize", "Hash")
+        yield from _nodes(part, statement, (again or inner) and not kept)

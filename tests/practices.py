@@ -120,12 +120,15 @@ class Practice:
         tables = [
             table
             for name, table in Connection.metadata.tables.items()
-            if not name.startswith(("ensora_run", "ensora_connection", "ensora_feed"))
+            if not name.startswith(
+                ("ensora_run", "ensora_connection", "ensora_feed", "ensora_host_mark")
+            )
         ]
-        found = {
-            table.name: sorted(map(repr, self.session.execute(select(table)).all()))
-            for table in tables
-        }
+        found = {}
+        for table in tables:
+            # Rendering changes appointments, whose notes are then looked at once more.
+            columns = [column for column in table.c if column.name != "touched"]
+            found[table.name] = sorted(map(repr, self.session.execute(select(*columns)).all()))
         self.session.rollback()
         return found
 
@@ -143,15 +146,17 @@ def open_demo(
 
 
 @contextmanager
-def open_other(url: str, world: World, **config: Any) -> Iterator[Practice]:
-    """Open the second host over a database."""
+def open_other(
+    url: str, world: World, *, host: HostAdapter | None = None, **config: Any
+) -> Iterator[Practice]:
+    """Open the second host over a database, with an adapter of its kind."""
     app = create_other_host(url)
     app.config.update({**CONFIG, **config})
     with app.app_context():
         configure_sqlite(other_db.engine)
         seed_other(other_db.session(), world)
         other_db.session.commit()
-    with _opened(app, OtherHost(), world) as practice:
+    with _opened(app, host or OtherHost(), world) as practice:
         practice.host_id = lambda kind, id: other_id(ENTITIES[kind], id)
         yield practice
 

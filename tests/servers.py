@@ -12,6 +12,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -51,11 +52,27 @@ class Postgres:
             host=self.host, port=self.port, user="postgres", dbname="postgres", autocommit=True
         )
 
+    def crash(self, *, stay_down: bool = False) -> None:
+        """End the server as `pg_ctl -m immediate` does: no word to anybody, and no checkpoint.
+
+        Where it was opened with `again` its keeper starts it anew, which `up` waits for.
+        """
+        if stay_down:
+            (self.folder / "down").touch()
+        pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGQUIT)
+        _wait_until_gone(pid)
+
+    def up(self) -> None:
+        """Let a server that was to stay down start, and wait until it answers."""
+        (self.folder / "down").unlink(missing_ok=True)
+        _wait_until(lambda: self.connect().close(), psycopg.OperationalError, None, self.folder)
+
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(*options: str, again: bool = False) -> Iterator[Postgres]:
     """Start a PostgreSQL with an empty cluster; without fsync, since nothing in it outlives the
-    tests.
+    tests. `again`: it is started anew whenever it ends.
     """
     with _folder("ensora-pg-") as folder:
         binaries = _reachable(_postgres_binaries(), folder)
@@ -63,8 +80,8 @@ def postgres() -> Iterator[Postgres]:
         prepare = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust"]
         prepare += ["--encoding=UTF8", "--no-locale", "--no-sync"]
         serve = [str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
-        serve += ["-k", str(folder), "-F"]
-        with _kept(folder, [prepare], serve) as keeper:
+        serve += ["-k", str(folder), "-F", *options]
+        with _kept(folder, [prepare], serve, again=again) as keeper:
             server = Postgres("127.0.0.1", port, folder, keeper.pid)
             _wait_until(lambda: server.connect().close(), psycopg.OperationalError, keeper, folder)
             yield server
@@ -99,11 +116,13 @@ def redis_server() -> Iterator[str]:
 
 
 @contextmanager
-def _kept(folder: Path, prepare: list[list[str]], serve: list[str]) -> Iterator[subprocess.Popen]:
+def _kept(
+    folder: Path, prepare: list[list[str]], serve: list[str], *, again: bool = False
+) -> Iterator[subprocess.Popen]:
     """Run a keeper for the server; closing its standard input makes it stop and tidy up."""
     user, group = _unprivileged()
     task = {"folder": str(folder), "user": user, "group": group, "parent": os.getpid()}
-    task |= {"prepare": prepare, "serve": serve}
+    task |= {"prepare": prepare, "serve": serve, "again": again}
     keeper = subprocess.Popen(
         [sys.executable, str(KEEPER), json.dumps(task)],
         stdin=subprocess.PIPE,
@@ -142,7 +161,10 @@ def _unprivileged() -> tuple[int, int] | tuple[None, None]:
 
 
 def _wait_until(
-    ready: Callable[[], object], not_yet: type[Exception], keeper: subprocess.Popen, folder: Path
+    ready: Callable[[], object],
+    not_yet: type[Exception],
+    keeper: subprocess.Popen | None,
+    folder: Path,
 ) -> None:
     """Call `ready` until it raises no more; TimeoutError or RuntimeError with the server's log if
     it never does.
@@ -153,12 +175,30 @@ def _wait_until(
             ready()
             return
         except not_yet as error:
-            if keeper.poll() is not None:
+            if keeper is not None and keeper.poll() is not None:
                 raise RuntimeError(f"the server in {folder} did not start") from error
             if time.monotonic() > end:
                 log = (folder / "server.log").read_text(errors="replace")
                 raise TimeoutError(f"no answer after {START_SECONDS} s: {log[-2000:]}") from error
             time.sleep(0.05)
+
+
+def _wait_until_gone(pid: int) -> None:
+    """Wait until a process that is no child of ours has ended; TimeoutError where it does not."""
+    end = time.monotonic() + STOP_SECONDS
+    while Path(f"/proc/{pid}/stat").exists():
+        if _waits_for_its_parent(pid):
+            return
+        if time.monotonic() > end:
+            raise TimeoutError(f"process {pid} still runs after {STOP_SECONDS} s")
+        time.sleep(0.01)
+
+
+def _waits_for_its_parent(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _free_port() -> int:

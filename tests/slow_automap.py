@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tests.slow_reading import comparable, readable, same
+from tests.slow_suggesting import SUGGESTED, suggested
 from tests.slow_world import Candidate, Entity, Person, Session, Why, World
 
 Pairs = set[tuple[str, str]]
@@ -16,8 +17,10 @@ Pairs = set[tuple[str, str]]
 class Automap:
     """All mappings of a world after automap, and why each of the other records does not map."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, beside: Iterable[World] = ()) -> None:
+        """`beside`: the other worlds of the account, whose entities may be suggested as well."""
         self.world = world
+        self.beside = [world, *beside]
         self.mappings = dict(world.mappings)
         self.whys: dict[tuple[str, str], Why] = {}
         for kind in ("site", "student", "user"):
@@ -54,7 +57,8 @@ class Automap:
     def _why(self, kind: str, person: Person, pairs: Pairs, standing: Pairs) -> Why:
         mine = sorted(entity for one, entity in pairs if one == person.id)
         if not mine:
-            return Why(self._why_none(kind, person))
+            code = self._why_none(kind, person)
+            return Why(code, nearest=self._suggested(kind, person, code))
         left = [entity for entity in mine if (person.id, entity) in standing]
         if len(left) > 1:
             return Why("ambiguous")
@@ -66,6 +70,13 @@ class Automap:
         if (kind, person.id, left[0]) in self.world.rejected:
             return Why("rejected_by_a_person", nearest=left[0])
         return self._taken(kind, left[0])
+
+    def _suggested(self, kind: str, person: Person, code: str) -> str | None:
+        if code not in SUGGESTED:
+            return None
+        entities = [one for world in self.beside for one in world.entities[kind]]
+        here = self._agencies(person)
+        return suggested(kind, person, entities, here, self.world.rejected)
 
     def _taken(self, kind: str, entity: str) -> Why:
         return Why("taken", nearest=entity, rival=self._holder(kind, entity))

@@ -36,6 +36,11 @@ class Ordered(DemoHost):
         return super().agencies(account).order_by(Agency.name).limit(5)
 
 
+class WrongTimes(DemoHost):
+    def agencies(self, account: str) -> Any:
+        return super().agencies(account).add_columns(Agency.name.label("updated_at"))
+
+
 @pytest.mark.parametrize(
     ("host", "told"),
     [
@@ -44,6 +49,7 @@ class Ordered(DemoHost):
         (Raising(), ["raised RuntimeError: oops"]),
         (WrongCalls(), ["url() does not take 5 values", "render() does not take 3 values"]),
         (Ordered(), ["has an ORDER BY", "has a LIMIT"]),
+        (WrongTimes(), ["updated_at is of type str; it has to be datetime"]),
     ],
 )
 def test_each_fault_is_told(demo_practice: Practice, host: DemoHost, told: list[str]) -> None:

@@ -82,8 +82,8 @@ def check_in_two_steps(practice: Practice, worlds: list[World], chance: random.R
 
 
 def answer(worlds: list[World]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """What the slow matcher says of worlds that have nothing in common."""
-    told = [Automap(world) for world in worlds]
+    """What the slow matcher says of worlds that have nothing in common but who is suggested."""
+    told = [Automap(world, (other for other in worlds if other is not world)) for world in worlds]
     mappings = {key: host for one in told for key, host in one.mappings.items()}
     return mappings, {key: why for one in told for key, why in one.whys.items()}
 

@@ -116,6 +116,18 @@ def test_records_that_break_the_contract(vendor: Emulated, feed: str) -> None:
     assert vendor.page(feed)["items"] == sound
 
 
+def test_a_record_is_poisoned_by_its_id_wherever_it_stands(vendor: Emulated) -> None:
+    vendor.play("broken_json", record="note-7")
+    assert len(vendor.page("session-notes", size=6)["items"]) == 6
+    body = raw(vendor, f"{NOTES}?size=20")
+    assert b'"modifiedAt":soon' in body
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(body)
+    vendor.play("swollen", record="note-7", mebibytes=1)
+    assert len(raw(vendor, f"{NOTES}?size=6")) < 100_000
+    assert len(raw(vendor, f"{NOTES}?size=7")) > 1 << 20
+
+
 def test_a_duplicate_page_comes_twice_under_different_cursors(vendor: Emulated) -> None:
     vendor.play("duplicate_page", {"cursor": True}, times=1)
     ids = [record["id"] for record in vendor.whole("session-notes", size=10)]

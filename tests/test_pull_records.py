@@ -19,8 +19,9 @@ from ensora_plugin.models import (
     Site,
     Student,
 )
+from ensora_plugin.pages import Page
 from ensora_plugin.pull import Place, write_page
-from ensora_plugin.vendor import Broken, Page
+from ensora_plugin.records import Broken
 from tests.five_students import NAMES, calm, five, play, students
 from tests.opened import open_small
 from tests.practices import Practice

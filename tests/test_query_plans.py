@@ -1,5 +1,5 @@
-"""A pass of automap over few touched notes among many comes in by the indices that are there for
-it, on both databases and with both hosts.
+"""Automap comes in by the indices that are there for it, in passes over few notes and over all, on
+both databases and with both hosts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,21 @@ from tests.plans import Plans, Step, plans
 from tests.practices import Practice
 from tests.small import ACCOUNT
 
+#: By these a statement is one of the notes'.
+TEMPORARY = ("ensora_tried", "ensora_left", "ensora_verdict")
+#: What stands beside sites, students and users, and is looked up for each of them.
+BESIDE = ("ensora_mapping", "ensora_membership", "ensora_directory_agency", "ensora_rejected")
+#: The tables that grow with an account.
+LARGE = (
+    ("ensora_note",),
+    ("ensora_mapping",),
+    ("ensora_student",),
+    ("appointment", "visits"),
+)
 #: So much stands there already, all of it mapped.
 STUDENTS, NOTES = 2_000, 20_000
 #: What a step is found by; the account and the kind alone are no more than a whole table.
-NARROW = ("vendor_id", "host_id", "rowid", "id =", "touched", "why IS NOT NULL", "date")
+NARROW = ("vendor_id", "host_id", "rowid", "id =", "touched", "why", "date")
 NARROWER = ("run_id", "match_key", "student_id", "on_day", "client_id", "kid_key")
 
 
@@ -78,19 +89,33 @@ def _old_note(n: int, students: list[str]) -> dict[str, Any]:
     return told | {"touched": 0, "why": None}
 
 
-def plans_of_few(practice: Practice) -> Plans:
-    """The plans of a pass over three touched notes."""
+def plans_of(practice: Practice, which: Any) -> Plans:
+    """The plans of a pass over the notes under a condition."""
     session = practice.session
-    few = select(Note.vendor_id).where(Note.why.is_(None), Note.status == "published")
-    notes = session.scalars(few.order_by(Note.vendor_id.desc()).limit(3)).all()
     generation = select(Connection.generation).where(Connection.account == ACCOUNT)
-    session.execute(
-        update(Note).where(Note.vendor_id.in_(notes)).values(touched=generation.scalar_subquery())
-    )
+    session.execute(update(Note).where(which).values(touched=generation.scalar_subquery()))
     session.commit()
     with plans(practice.state.engine) as found:
         practice.run(ACCOUNT, "automap")
     return found
+
+
+def plans_of_few(practice: Practice) -> Plans:
+    """The plans of a pass over three touched notes."""
+    few = select(Note.vendor_id).where(Note.why.is_(None), Note.status == "published")
+    notes = practice.session.scalars(few.order_by(Note.vendor_id.desc()).limit(3)).all()
+    return plans_of(practice, Note.vendor_id.in_(notes))
+
+
+def of_notes(found: Plans, *tables: str) -> list[Step]:
+    """The steps that read some tables in the statements of the notes' pass; there are some."""
+    steps = [
+        step
+        for step in found.steps
+        if step.table in tables and any(name in step.statement for name in TEMPORARY)
+    ]
+    assert steps, tables
+    return steps
 
 
 def narrow(step: Step) -> bool:
@@ -99,15 +124,41 @@ def narrow(step: Step) -> bool:
 
 def test_a_pass_over_few_notes_reads_no_table_whole(full: Practice) -> None:
     found = plans_of_few(full)
-    of_notes = [step for step in found.steps if "ensora_tried" in step.statement]
-    for table in ("ensora_note", "ensora_mapping", "ensora_student", ("appointment", "visits")):
-        tables = (table,) if isinstance(table, str) else table
-        steps = [step for step in of_notes if step.table in tables]
-        assert steps, table
-        assert [step for step in steps if not narrow(step)] == []
+    for tables in LARGE:
+        assert [step for step in of_notes(found, *tables) if not narrow(step)] == []
     # One row of any kind may be looked for from the beginning.
     notes = [step for step in found.read("ensora_note") if "LIMIT" not in step.statement]
     assert [step for step in notes if not narrow(step)] == []
+
+
+def test_a_pass_over_all_notes_reads_no_table_whole_again_and_again(full: Practice) -> None:
+    found = plans_of(full, Note.id == Note.id)
+    once = full.state.engine.dialect.name == "postgresql"
+    for tables in LARGE:
+        whole = [step for step in of_notes(found, *tables) if not narrow(step)]
+        # A hash join reads a table whole, but once.
+        assert [step for step in whole if step.again or not once] == []
+
+
+@pytest.mark.parametrize("kind", ["site", "student", "user"])
+def test_people_are_mapped_by_the_indices_of_what_stands_beside_them(
+    full: Practice, kind: str
+) -> None:
+    found = plans_of_few(full)
+    own = [
+        step
+        for step in found.steps
+        if f"ensora_{kind}.match_key" in step.statement and "ensora_tried" not in step.statement
+    ]
+    assert {step.table for step in own} >= {f"ensora_{kind}", "ensora_mapping", "ensora_directory"}
+    if full.state.engine.dialect.name == "sqlite":
+        assert [step for step in own if step.table in BESIDE and not narrow(step)] == []
+        records = (f"ensora_{kind}", "ensora_directory")
+        assert [step for step in own if step.table in records and not step.by] == []
+    else:
+        # Those of no more than a page are read whole.
+        large = [step for step in own if step.table in ("ensora_mapping", "ensora_student")]
+        assert [step for step in large if step.again and not narrow(step)] == []
 
 
 def test_a_step_that_reads_a_table_whole_is_seen(full: Practice) -> None:

@@ -56,7 +56,7 @@ def test_mapped_notes_cost_no_statements(tmp_path: Path) -> None:
     many, large = cost(450, f"sqlite:///{tmp_path / 'large.db'}")
     assert many > 2.5 * few
     assert large == small
-    assert max(small.values()) < 100
+    assert max(small.values()) < 120
 
 
 def test_automap_maps_any_number_of_notes_with_as_many_statements(tmp_path: Path) -> None:
@@ -68,8 +68,10 @@ def test_automap_maps_any_number_of_notes_with_as_many_statements(tmp_path: Path
             with statements(practice) as sent:
                 practice.run(ACCOUNT, "automap")
             made = mapped_notes(practice)
-        # One UPDATE for each record that does not map says why.
-        sent_for[made] = [one for one in sent if " SET why=" not in one]
+        # One UPDATE for each site, student or user that does not map says why; and the marks and
+        # mappings of notes that compete or lie apart are sent where there are any.
+        apart = (" SET why=", "SET apart=", "VALUES (?, ?, ?, ?, ?, ?, ?)")
+        sent_for[made] = [one for one in sent if not any(words in one for words in apart)]
     few, many = sorted(sent_for)
     assert many > 2.5 * few
     assert len(sent_for[many]) == len(sent_for[few])

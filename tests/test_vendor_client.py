@@ -12,6 +12,8 @@ from sqlalchemy import select
 
 from ensora_plugin.connecting import token_of
 from ensora_plugin.errors import (
+    AnswerTooLarge,
+    AnswerUnreadable,
     CursorGone,
     EnsoraError,
     NotAnAdmin,
@@ -70,9 +72,9 @@ def test_a_failed_handshake_says_why(
         ("status", {"code": 404}, VendorBroke),
         ("redirect", {}, VendorBroke),
         ("html", {}, VendorUnreachable),
-        ("bare_list", {}, VendorUnreachable),
-        ("no_content", {}, VendorUnreachable),
-        ("reset", {}, VendorUnreachable),
+        ("bare_list", {}, AnswerUnreadable),
+        ("no_content", {}, AnswerUnreadable),
+        ("reset", {}, AnswerUnreadable),
     ],
 )
 def test_a_handshake_is_never_sent_twice(
@@ -189,14 +191,24 @@ def test_trouble_is_tried_again_with_growing_pauses_and_then_said(
     vendor: Vendor, fault: str, args: dict[str, Any]
 ) -> None:
     vendor.play(fault, **args)
-    raised = error_of(lambda: vendor.client.page("site", None, 10))
-    assert type(raised) is VendorUnreachable
+    raised = error_of(lambda: vendor.client.page("site", None, 1))
+    assert isinstance(raised, VendorUnreachable)
     assert vendor.asked() == SETTINGS.tries
     first, second = vendor.paused
     assert 0.5 <= first <= 0.75
     assert 1.0 <= second <= 1.5
     vendor.play(fault, times=2, **args)
-    assert len(vendor.client.page("site", None, 10).items) == 2
+    assert len(vendor.client.page("site", None, 1).items) == 1
+
+
+@pytest.mark.parametrize("fault", ["truncated_json", "utf16", "bom", "deep_json", "null_cursor"])
+def test_a_page_of_many_that_cannot_be_read_is_left_to_a_narrower_one(
+    vendor: Vendor, fault: str
+) -> None:
+    vendor.play(fault)
+    raised = error_of(lambda: vendor.client.page("site", None, 10))
+    assert type(raised) is AnswerUnreadable
+    assert (vendor.asked(), vendor.paused) == (1, [])
 
 
 def test_a_redirect_is_not_followed(vendor: Vendor) -> None:
@@ -210,7 +222,7 @@ def test_a_redirect_is_not_followed(vendor: Vendor) -> None:
 def test_a_gzip_bomb_is_cut_at_its_bound_and_not_tried_again(vendor: Vendor) -> None:
     vendor.play("gzip_bomb", mebibytes=66)
     raised = error_of(lambda: vendor.client.page("site", None, 10))
-    assert type(raised) is VendorBroke
+    assert type(raised) is AnswerTooLarge
     assert "64 MiB" in str(raised)
     assert vendor.asked() == 1
 
@@ -223,7 +235,7 @@ def test_the_password_is_in_no_error_and_the_client_names_itself(vendor: Vendor)
         assert "Secret-1" not in repr(raised)
         # The cause could quote the request in a log.
         assert raised.__cause__ is None
-    agents = vendor.client._client.headers["User-Agent"]
+    agents = vendor.client._transport._client.headers["User-Agent"]
     assert agents.startswith("EnsoraSync/")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,35 @@ def test_an_answer_that_drips_or_hangs_is_cut_at_the_deadline(
     with remote(address, token) as client:
         raised = error_of(lambda: client.page("note", None, 100))
     assert 0.5 <= time.monotonic() - began < 2
+    assert type(raised) is VendorUnreachable
+    assert "in time" in str(raised)
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A server that answers at once, and sends its headers one byte at a time without an end."""
+    listener, leave = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not leave.wait(0.05):
+                connection.sendall(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    with closing(listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    leave.set()
+    thread.join()
+
+
+def test_headers_that_drip_are_cut_at_the_deadline(dripping: str) -> None:
+    began = time.monotonic()
+    with remote(dripping, "token") as client:
+        raised = error_of(lambda: client.page("note", None, 100))
+    assert 0.5 <= time.monotonic() - began < 1.5
     assert type(raised) is VendorUnreachable
     assert "in time" in str(raised)
 

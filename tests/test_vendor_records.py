@@ -9,7 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from ensora_plugin.vendor import Broken, DataCollection, Whole
+from ensora_plugin.records import Broken, Whole
+from ensora_plugin.vendor import DataCollection
 from tests.connected_vendor import KINDS, SETTINGS, Vendor
 
 

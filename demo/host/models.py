@@ -79,6 +79,7 @@ class Client(db.Model):
     """A child in therapy."""
 
     __tablename__ = "client"
+    __table_args__ = (Index("ix_client_changed", "account_id", "updated_at"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("account.id"), index=True)
     agency_id: Mapped[int] = mapped_column(ForeignKey("agency.id"), index=True)
@@ -89,9 +90,7 @@ class Client(db.Model):
     #: Services end after this day.
     terminated_on: Mapped[date | None]
     active: Mapped[bool] = mapped_column(default=True)
-    updated_at: Mapped[datetime] = mapped_column(
-        index=True, default=stored_now, onupdate=stored_now
-    )
+    updated_at: Mapped[datetime] = mapped_column(default=stored_now, onupdate=stored_now)
     agency: Mapped[Agency] = relationship()
 
     def __str__(self) -> str:
@@ -102,6 +101,7 @@ class Staff(db.Model):
     """A therapist, or another employee who holds appointments."""
 
     __tablename__ = "staff"
+    __table_args__ = (Index("ix_staff_changed", "account_id", "updated_at"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("account.id"), index=True)
     first_name: Mapped[str] = mapped_column(String(255))
@@ -114,9 +114,7 @@ class Staff(db.Model):
     #: Employment ends after this day.
     inactive_from: Mapped[date | None]
     active: Mapped[bool] = mapped_column(default=True)
-    updated_at: Mapped[datetime] = mapped_column(
-        index=True, default=stored_now, onupdate=stored_now
-    )
+    updated_at: Mapped[datetime] = mapped_column(default=stored_now, onupdate=stored_now)
     agencies: Mapped[list[Agency]] = relationship(secondary="staff_agency")
 
     def __str__(self) -> str:
@@ -150,6 +148,7 @@ class Appointment(db.Model):
         Index("ix_appointment_day", "account_id", "date", "client_id", "staff_id"),
         Index("ix_appointment_staff_day", "staff_id", "date"),
         Index("ix_appointment_client_day", "client_id", "date"),
+        Index("ix_appointment_changed", "account_id", "updated_at"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("account.id"))
@@ -191,6 +190,7 @@ class AppointmentSignature(db.Model):
     appointment_id: Mapped[int] = mapped_column(ForeignKey("appointment.id"))
     source: Mapped[str] = mapped_column(String(80), default="")
     source_version: Mapped[int] = mapped_column(default=0)
+    source_checksum: Mapped[str] = mapped_column(String(32), default="")
     guardian_name: Mapped[str] = mapped_column(Text, default="")
     relationship_to_client: Mapped[str] = mapped_column(Text, default="")
     session_date: Mapped[date | None]

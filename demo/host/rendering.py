@@ -82,10 +82,11 @@ def reopen(session: Session, appointment: Appointment) -> None:
 
 def _holds(appointment: Appointment, note: NoteView) -> bool:
     window = appointment.signature
-    return window is not None and (window.source, window.source_version) == (
-        note.vendor_id,
-        note.version,
-    )
+    return window is not None and (
+        window.source,
+        window.source_version,
+        window.source_checksum,
+    ) == (note.vendor_id, note.version, note.checksum)
 
 
 def _store(appointment: Appointment, note: NoteView) -> None:
@@ -95,6 +96,7 @@ def _store(appointment: Appointment, note: NoteView) -> None:
     appointment.results_notes = note.text
     appointment.render_location = note.location
     window.source, window.source_version = note.vendor_id, note.version
+    window.source_checksum = note.checksum
     window.guardian_name, window.relationship_to_client = note.guardian_name, note.relationship
     window.session_date, window.session_start, window.session_end = (
         note.session_date,

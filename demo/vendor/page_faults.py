@@ -184,6 +184,22 @@ def huge_integer(page: FeedPage, digits: int = 5000, index: int | None = 0) -> N
     page.raw = b"9" * digits
 
 
+def broken_json(
+    page: FeedPage, record: str, member: str = "modifiedAt", written: str = "soon"
+) -> None:
+    """Wherever the record of this id stands, a member's value is written so, which is no JSON."""
+    for found in page.items:
+        if found["id"] == record:
+            found[member], page.raw = _RAW, written.encode()
+
+
+def swollen(page: FeedPage, record: str, mebibytes: int = 65) -> None:
+    """Wherever the record of this id stands, it has a text of so many MiB."""
+    for index, found in enumerate(page.items):
+        if found["id"] == record:
+            oversize_note(page, mebibytes, index)
+
+
 #: Faults by name. The first argument is the page, the others are the rule's `args`.
 PAGE_FAULTS: dict[str, Callable[..., None]] = {
     fault.__name__: fault
@@ -191,6 +207,6 @@ PAGE_FAULTS: dict[str, Callable[..., None]] = {
         *(duplicate_page, same_cursor, looping_cursor, empty_with_more, null_cursor, empty_feed),
         *(older_after_newer, same_version_other_content, member, missing_member, unknown_kind),
         *(impossible_date, long_name, oversize_note, nul_byte, lone_surrogate, invalid_utf8),
-        huge_integer,
+        *(huge_integer, broken_json, swollen),
     )
 }

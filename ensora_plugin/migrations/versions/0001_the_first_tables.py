@@ -208,6 +208,8 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("entity", sa.String(length=12), nullable=False),
         sa.Column("seen", sa.String(length=40), nullable=True),
+        sa.Column("moved_at", sa.DateTime(), nullable=True),
+        sa.Column("settled", sa.Boolean(), nullable=False),
         sa.Column("whole_at", sa.DateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ensora_connection.id"], name=op.f("fk_ensora_host_mark_account_id")
@@ -339,9 +341,17 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_ensora_note_nearest",
+        "ensora_note",
+        ["account_id", "nearest"],
+        unique=False,
+        sqlite_where=sa.text("nearest IS NOT NULL"),
+        postgresql_where=sa.text("nearest IS NOT NULL"),
+    )
+    op.create_index(
         "ix_ensora_note_unmapped",
         "ensora_note",
-        ["account_id", "date"],
+        ["account_id", "why", "date"],
         unique=False,
         sqlite_where=sa.text("why IS NOT NULL"),
         postgresql_where=sa.text("why IS NOT NULL"),
@@ -399,6 +409,32 @@ def upgrade() -> None:
         op.f("ix_ensora_rendering_account_id_appointment_id"),
         "ensora_rendering",
         ["account_id", "appointment_id"],
+        unique=False,
+    )
+    op.create_table(
+        "ensora_replaced_content",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("note_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["ensora_connection.id"],
+            name=op.f("fk_ensora_replaced_content_account_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ensora_replaced_content")),
+    )
+    op.create_index(
+        op.f("ix_ensora_replaced_content_account_id_note_id"),
+        "ensora_replaced_content",
+        ["account_id", "note_id"],
         unique=False,
     )
     op.create_table(
@@ -736,6 +772,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_ensora_run_account_id_id"), table_name="ensora_run")
     op.drop_table("ensora_run")
     op.drop_index(
+        op.f("ix_ensora_replaced_content_account_id_note_id"), table_name="ensora_replaced_content"
+    )
+    op.drop_table("ensora_replaced_content")
+    op.drop_index(
         op.f("ix_ensora_rendering_account_id_appointment_id"), table_name="ensora_rendering"
     )
     op.drop_table("ensora_rendering")
@@ -745,6 +785,12 @@ def downgrade() -> None:
         table_name="ensora_note",
         sqlite_where=sa.text("why IS NOT NULL"),
         postgresql_where=sa.text("why IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_ensora_note_nearest",
+        table_name="ensora_note",
+        sqlite_where=sa.text("nearest IS NOT NULL"),
+        postgresql_where=sa.text("nearest IS NOT NULL"),
     )
     op.drop_index(op.f("ix_ensora_note_account_id_user_id"), table_name="ensora_note")
     op.drop_index(op.f("ix_ensora_note_account_id_touched"), table_name="ensora_note")
