@@ -221,45 +221,53 @@ def release(
     _reject(desk, kind, record.vendor_id, mapping.host_id)
     if kind is NOTE:
         _withdraw(desk, mapping, happened, must=must)
-    for of, vendor_ids in _standing_on(desk, kind, record).items():
-        _release_standing(desk, of, vendor_ids, happened)
+    _release_all_on(desk, kind, record, happened)
     return happened
 
 
-def _standing_on(desk: Desk, kind: Kind, record: Record) -> dict[Kind, Any]:
-    """Return, for each kind that stands on this one, a SELECT of its records' vendor ids."""
+def _release_all_on(desk: Desk, kind: Kind, record: Record, happened: Consequences) -> None:
+    """Release what stands on a record's mapping, and what stands on that in its turn."""
     if kind is NOTE:
+        return
+    stands = [notes_of(kind, [record.vendor_id])]
+    for person, people in _people_of(desk, kind, record).items():
+        # Older notes of a student who moved here name another site.
+        stands.append(notes_of(person, _release_standing(desk, person, people, happened)))
+    notes = select(Note.vendor_id).where(Note.account_id == desk.account_id, or_(*stands))
+    released = _release_standing(desk, NOTE, notes, happened)
+    touch(desk.session, desk.account_id, Note.vendor_id.in_(released))
+
+
+def _people_of(desk: Desk, kind: Kind, record: Record) -> dict[Kind, Any]:
+    """Return, of a site, a SELECT of the vendor ids of the students and users that need it."""
+    if kind is not SITE:
         return {}
-    column = {SITE: Note.site_id, STUDENT: Note.student_id, USER: Note.user_id}[kind]
-    notes = select(Note.vendor_id).where(
-        Note.account_id == desk.account_id, column == record.vendor_id
+    other = aliased(Membership, name="other_site")
+    site = aliased(Mapping, name="other_mapping")
+    # A person of several sites stays as long as another one of them is mapped.
+    elsewhere = exists().where(
+        other.account_id == Membership.account_id,
+        other.kind == Membership.kind,
+        other.vendor_id == Membership.vendor_id,
+        other.site_id != record.vendor_id,
+        site.account_id == other.account_id,
+        site.kind == SITE.name,
+        site.vendor_id == other.site_id,
+        site.host_id.is_not(None),
     )
-    found: dict[Kind, Any] = {NOTE: notes}
-    if kind is SITE:
-        other = aliased(Membership, name="other_site")
-        site = aliased(Mapping, name="other_mapping")
-        # A person of several sites stays as long as another one of them is mapped.
-        elsewhere = exists().where(
-            other.account_id == Membership.account_id,
-            other.kind == Membership.kind,
-            other.vendor_id == Membership.vendor_id,
-            other.site_id != record.vendor_id,
-            site.account_id == other.account_id,
-            site.kind == SITE.name,
-            site.vendor_id == other.site_id,
-            site.host_id.is_not(None),
+    return {
+        person: select(Membership.vendor_id).where(
+            Membership.account_id == desk.account_id,
+            Membership.kind == person.name,
+            Membership.site_id == record.vendor_id,
+            ~elsewhere,
         )
-        for person in (STUDENT, USER):
-            found[person] = select(Membership.vendor_id).where(
-                Membership.account_id == desk.account_id,
-                Membership.kind == person.name,
-                Membership.site_id == record.vendor_id,
-                ~elsewhere,
-            )
-    return found
+        for person in (STUDENT, USER)
+    }
 
 
-def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequences) -> None:
+def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequences) -> list[str]:
+    """Remove the automatic mappings among some records'; return whose were removed."""
     rows = desk.session.scalars(
         select(Mapping)
         .where(
@@ -268,15 +276,20 @@ def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequen
             Mapping.vendor_id.in_(vendor_ids),
             Mapping.host_id.is_not(None),
         )
+        .order_by(Mapping.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
+    removed = []
     for row in rows:
         kept = row.state != "auto" or (of is NOTE and not _withdraw(desk, row, happened))
         counts = happened.kept if kept else happened.removed
         counts[of.name] = counts.get(of.name, 0) + 1
         if not kept:
+            removed.append(row.vendor_id)
             desk.session.delete(row)
+    desk.session.flush()
+    return removed
 
 
 def _withdraw(desk: Desk, mapping: Mapping, happened: Consequences, *, must: bool = False) -> bool:

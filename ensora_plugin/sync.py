@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from . import directory
+from .applying import Work
 from .automap import automap_named, mapped_by_run
 from .automap_notes import automap_notes
 from .clock import utcnow
@@ -42,7 +43,7 @@ from .mapping import lock_account
 from .models import Connection, Run, RunCount
 from .pull import Place, stored_cursor, write_page
 from .reading import read_feed
-from .rendering import Work, render_due
+from .rendering import render_due
 from .signals import connection_lost, notify, run_ended
 from .trying import notes_of, touch
 from .vendor import DataCollection

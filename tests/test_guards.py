@@ -30,11 +30,12 @@ README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
     "errors config signals clock text reasons matching database log processes",
-    "models host adapter_check crypto vendor soap signature migrating",
+    "models host adapter_check crypto vendor soap picture_end signature migrating",
     "kinds",
-    "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying mapping rendering withdrawing choices listing overview panel reports "
-    "rows cli_text",
+    "joins verbs drifting",
+    "access applying connecting directory history pull reading automap automap_notes "
+    "note_candidates note_reasons note_views trying mapping rendering withdrawing choices listing "
+    "overview panel reports rows cli_text",
     "sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
