@@ -26,7 +26,9 @@ PAGES: Mapping[Entity, str] = {
     "staff": "staff",
     "appointment": "appointments",
 }
-GONE = Rendering(False, False, [Refusal("not_found", "The appointment no longer exists.")])
+GONE = Rendering(
+    False, False, [Refusal("not_found", "The appointment no longer exists.", "scheduler")]
+)
 
 
 class DemoHost:
@@ -149,5 +151,5 @@ class DemoHost:
 
     def _said(self, outcome: rendering.Outcome) -> Rendering:
         """Translate the host's own outcome into the plugin's words."""
-        refusals = [Refusal(code, text) for code, text in outcome.refusals]
+        refusals = [Refusal(one.code, one.text, one.mended_by) for one in outcome.refusals]
         return Rendering(outcome.stored, outcome.rendered, refusals)
