@@ -18,6 +18,7 @@ from .crypto import Sealer
 from .database import AnySelect, begin_write, upsert
 from .drifting import why_not_written
 from .errors import Sealed
+from .history import write_history
 from .host import HostAdapter, NoteView, Refusal, Rendering
 from .joins import (
     content_of_note,
@@ -176,6 +177,10 @@ def _write_down(work: Work, now: Any, appointment_id: str, said: Said) -> None:
     upsert(work.session, RenderingRow.__table__, [row], list(key))
     if newly and now.standing is not None:
         _replace_older(work.session, key)
+    if work.by:
+        after = {"version": now.version, "appointment_id": appointment_id, "state": said.state}
+        told = {"kind": NOTE.name, "vendor_id": now.vendor_id, "after": after}
+        write_history(work.session, work.account_id, action="render", by=work.by, **told)
 
 
 def _replace_older(session: Session, key: dict[str, Any]) -> None:

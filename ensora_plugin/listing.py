@@ -28,8 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from .access import Scope
+from .applying import standing_version
 from .database import AnySession, as_host_id
 from .host import HostAdapter
+from .joins import mapping_of, person_of_note, rendering_of_note, student_of_note
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .mapping import dependents_of, host_entity
 from .models import (
@@ -116,7 +118,7 @@ def counts(
     rows = session.execute(
         select(Mapping.state, kind.settled, func.count())
         .select_from(kind.model)
-        .outerjoin(Mapping, _own_mapping(kind))
+        .outerjoin(Mapping, mapping_of(kind))
         .where(
             kind.model.account_id == scope.account_id,
             scope.sees(kind),
@@ -132,20 +134,12 @@ def counts(
     return found
 
 
-def _own_mapping(kind: Kind) -> ColumnElement[bool]:
-    return and_(
-        Mapping.account_id == kind.model.account_id,
-        Mapping.kind == kind.name,
-        Mapping.vendor_id == kind.model.vendor_id,
-    )
-
-
 def _keys(scope: Scope, kind: Kind, filters: Filters, backwards: bool) -> Select[Any]:
     """SELECT the ids of the page's records, in the order of the list (or against it)."""
     model = kind.model
     statement = (
         select(model.id)
-        .outerjoin(Mapping, _own_mapping(kind))
+        .outerjoin(Mapping, mapping_of(kind))
         .where(model.account_id == scope.account_id, scope.sees(kind), _in_state(kind, filters))
     )
     if filters.search.strip():
@@ -239,7 +233,7 @@ def _with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
             dependents_of(kind).label("dependents"),
             *(column.label(f"entity_{column.key}") for column in entity.c),
         )
-        .outerjoin(Mapping, _own_mapping(kind))
+        .outerjoin(Mapping, mapping_of(kind))
         .outerjoin(entity, entity.c.id == as_host_id(Mapping.host_id, entity.c.id))
     )
     if kind is NOTE:
@@ -320,6 +314,9 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
     """Add a note's people and site, the nearest appointment, and what was rendered."""
     nearest = aliased(host_entity(host, scope.account, NOTE), name="nearest")
     taken = aliased(Mapping, name="nearest_taken")
+    client, staff, agency = (
+        aliased(Mapping, name=f"{of}_is") for of in ("client", "staff", "agency")
+    )
     return (
         statement.add_columns(
             Student.first_name.label("student_first"),
@@ -337,14 +334,21 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             RenderingRow.state.label("rendering"),
             RenderingRow.refusals.label("refusals"),
             RenderingRow.at.label("rendering_at"),
+            RenderingRow.applied.label("applied"),
+            RenderingRow.signatures.label("signatures"),
+            standing_version(Note.account_id, Note.vendor_id, Mapping.host_id).label("standing"),
+            Note.date.label("date"),
+            client.host_id.label("client_is"),
+            staff.host_id.label("staff_is"),
+            agency.host_id.label("agency_is"),
             literal(False).label("names_differ"),
             in_agencies(scope, entity.c.agency_id).label("within"),
             in_agencies(scope, nearest.c.agency_id).label("nearest_within"),
         )
-        .outerjoin(
-            Student,
-            and_(Student.account_id == Note.account_id, Student.vendor_id == Note.student_id),
-        )
+        .outerjoin(client, person_of_note(STUDENT, client, Note.student_id))
+        .outerjoin(staff, person_of_note(USER, staff, Note.user_id))
+        .outerjoin(agency, person_of_note(SITE, agency, Note.site_id))
+        .outerjoin(Student, student_of_note())
         .outerjoin(User, and_(User.account_id == Note.account_id, User.vendor_id == Note.user_id))
         .outerjoin(Site, and_(Site.account_id == Note.account_id, Site.vendor_id == Note.site_id))
         .outerjoin(nearest, nearest.c.id == as_host_id(Note.nearest, nearest.c.id))
@@ -358,12 +362,7 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
         )
         .outerjoin(
             RenderingRow,
-            and_(
-                RenderingRow.account_id == Note.account_id,
-                RenderingRow.note_id == Note.vendor_id,
-                RenderingRow.version == Note.version,
-                RenderingRow.appointment_id == Mapping.host_id,
-            ),
+            and_(rendering_of_note(Mapping.host_id), RenderingRow.version == Note.version),
         )
     )
 

@@ -15,6 +15,7 @@ from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .mapping import why_not_deleted
 from .matching import Span, minutes_apart
 from .reasons import REASONS
+from .rendering_words import drift_said, rendering_said, source_said
 from .text import text_key
 
 
@@ -61,6 +62,9 @@ class RowView:
     nearest_label: str
     rendering: Chip | None
     rendering_sub: str
+    #: Whether the actor may ask for the rendering now, and whose evidence there is to see.
+    render_now: bool
+    evidence_of: str
     icons: tuple[Icon, ...]
 
 
@@ -101,7 +105,7 @@ def row_view(
         label, label_sub = f"{kind.entity_noun} {row.host_id}", ""
     why = "" if row.state else _why(kind, row, record)
     nearest = _nearest(kind, row, record) if may_map and not row.state else ("", "")
-    rendering, rendering_sub = _rendering(row) if kind is NOTE and row.host_id else (None, "")
+    said = rendering_said(row) if kind is NOTE and row.host_id and not hidden else None
     return RowView(
         id=record.id,
         kind=kind,
@@ -110,14 +114,16 @@ def row_view(
         label=label if row.host_id else "",
         label_sub=label_sub if row.host_id else "",
         chip=_CHIPS[row.state],
-        note=_note(kind, row, record, vanished),
+        note=_note(kind, row, record, vanished, hidden),
         version=row.version,
         may_map=may_map and not hidden,
         why=why,
         nearest_id=nearest[0],
         nearest_label=nearest[1],
-        rendering=rendering,
-        rendering_sub=rendering_sub,
+        rendering=Chip(said.text, said.tone) if said else None,
+        rendering_sub=said.sub if said else "",
+        render_now=said is not None and said.open and scope.may("render"),
+        evidence_of=row.host_id if said and row.standing is not None else "",
         icons=_icons(row, record, scope, host, kind, hidden=hidden or vanished, back=back),
     )
 
@@ -273,7 +279,7 @@ def _differing(kind: Kind, row: Any, record: Any) -> str:
 _FIELDS = {"date_of_birth": "birth date"}
 
 
-def _note(kind: Kind, row: Any, record: Any, vanished: bool) -> str:
+def _note(kind: Kind, row: Any, record: Any, vanished: bool, hidden: bool) -> str:
     by = f"mapped by {row.by}, {row.at.day} {row.at:%b}" if row.state == "user" and row.by else ""
     gone = "no longer there" if vanished else ""
     differs = ""
@@ -281,19 +287,10 @@ def _note(kind: Kind, row: Any, record: Any, vanished: bool) -> str:
         fields = _differing(kind, row, record)
         differs = f"{fields} differ{'s' if ' and ' not in fields else ''}"
         differs += " now" if row.state == "auto" else ""
-    withdrawn = ""
-    if row.host_id and getattr(record, "status", "published") != "published":
-        withdrawn = "withdrawn at the source"
-    return _join(by, differs, gone, withdrawn)
-
-
-def _rendering(row: Any) -> tuple[Chip, str]:
-    if row.rendering == "rendered":
-        return Chip("Rendered", "ok"), f"{row.rendering_at.day} {row.rendering_at:%b, %H:%M} UTC"
-    if row.rendering in ("refused", "failed"):
-        said = " ".join(told["text"] for told in row.refusals)
-        return Chip("Refused" if row.rendering == "refused" else "Failed", "bad"), said
-    return Chip("Waiting", "none"), ""
+    if kind is NOTE and row.host_id:
+        drift = [] if vanished or hidden else drift_said(row)
+        return _join(by, gone, *drift, source_said(row))
+    return _join(by, differs, gone)
 
 
 def _icons(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from .clock import utcnow
 from .crypto import Sealer
 from .errors import NotAllowed, Sealed
+from .history import write_history
 from .host import HostAdapter, Refusal, Rendering
 from .joins import content_of_note, rendering_of_note, student_of_note
 from .models import Content, Mapping, Note, RenderingRow, Student
@@ -43,11 +44,11 @@ def withdraw_note(desk: Desk, mapping: Mapping, appointment_id: Any) -> Renderin
         return None
     if appointment_id is None:
         # It went with its appointment.
-        _write_down(desk, mapping, {"state": "withdrawn", "applied": False})
+        _write_down(desk, mapping, note.version)
         return None
     outcome = _ask(desk, note, appointment_id)
     if outcome.stored:
-        _write_down(desk, mapping, {"state": "withdrawn", "applied": False})
+        _write_down(desk, mapping, note.version)
     return outcome
 
 
@@ -68,7 +69,16 @@ def _ask(desk: Desk, note: Any, appointment_id: Any) -> Rendering:
     return Rendering(False, False, [Refusal(code, text, "administrator")])
 
 
-def _write_down(desk: Desk, mapping: Mapping, said: dict[str, Any]) -> None:
+def _write_down(desk: Desk, mapping: Mapping, version: int) -> None:
+    write_history(
+        desk.session,
+        desk.account_id,
+        action="withdraw",
+        by=desk.by,
+        kind=mapping.kind,
+        vendor_id=mapping.vendor_id,
+        before={"version": version, "appointment_id": mapping.host_id},
+    )
     desk.session.execute(
         update(RenderingRow)
         .where(
@@ -77,7 +87,7 @@ def _write_down(desk: Desk, mapping: Mapping, said: dict[str, Any]) -> None:
             RenderingRow.appointment_id == mapping.host_id,
             RenderingRow.state != "replaced",
         )
-        .values(**said, by=desk.by, run_id=None, at=utcnow())
+        .values(state="withdrawn", applied=False, by=desk.by, run_id=None, at=utcnow())
         .execution_options(synchronize_session=False)
     )
 

@@ -32,18 +32,18 @@ LAYERS = (
     "errors config signals clock text reasons matching database log processes",
     "models host adapter_check crypto vendor soap picture_end signature migrating",
     "kinds",
-    "joins verbs drifting",
+    "joins verbs drifting differences",
     "access applying connecting directory history pull reading automap automap_notes "
-    "note_candidates note_reasons note_views trying mapping rendering withdrawing choices listing "
-    "overview panel reports rows cli_text",
+    "note_candidates note_reasons note_views trying mapping rendering rendering_words withdrawing "
+    "evidence choices listing overview panel reports rows cli_text",
     "sync schedule heartbeat",
-    "views jobs forms htmx",
+    "views rendering_views jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
 #: The only modules that may know of a request or of the current application.
-EDGES = {"plugin", "cli", "views", "jobs", "htmx", "forms"}
+EDGES = {"plugin", "cli", "views", "rendering_views", "jobs", "htmx", "forms"}
 #: Words of how a program is made, which have no place beside what it does.
 WORKSHOP = re.compile(
     r"(?i:\bissues?\b|\b(last|next|earlier|previous|helper) session\b|\bsessions? \d)"
