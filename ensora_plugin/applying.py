@@ -85,6 +85,7 @@ def apply_note(work: Work, note_id: str, appointment_id: str, native: Any) -> st
     work.begin()
     # Read under the lock: mapping, note and version may have changed since it was listed.
     place = {"account": work.account_id, "note": note_id, "appointment": appointment_id}
+    work.session.execute(_LOCK, place)
     now = work.session.execute(work.current, place | {"native": native}).first()
     if now is None or not (due(now) or (work.by and not now.entity_rendered)):
         work.session.rollback()
@@ -254,9 +255,21 @@ def _current(host: HostAdapter, account: str) -> AnySelect:
             Note.vendor_id == bindparam("note"),
             Note.status == "published",
         )
-        # Whoever takes the mapping away waits until its note stands in the appointment, or not.
-        .with_for_update(of=Mapping)
     )
+
+
+#: Whoever else renders the note, or takes its mapping away, waits until this is done. A statement
+#: of its own: one that waits for a lock still reads all else as it was before it waited.
+_LOCK = (
+    select(Mapping.id)
+    .where(
+        Mapping.account_id == bindparam("account"),
+        Mapping.kind == NOTE.name,
+        Mapping.vendor_id == bindparam("note"),
+        Mapping.host_id == bindparam("appointment"),
+    )
+    .with_for_update()
+)
 
 
 _COMPARED = ("client_id", "staff_id", "agency_id", "date", "time_zone", "rendered")
