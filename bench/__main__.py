@@ -1,15 +1,15 @@
-"""`python -m bench automap|pull --notes N --db sqlite|postgres`: own data, measured, checked."""
+"""`python -m bench automap|pull|render --notes N --db sqlite|postgres`: measured, checked."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from . import automap, pull
+from . import automap, pull, render
 from .databases import KINDS
 from .measure import show
 
-_BENCHES = {"automap": automap.measure, "pull": pull.measure}
+_BENCHES = {"automap": automap.measure, "pull": pull.measure, "render": render.measure}
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httpx2
-from flask import Flask, current_app
+from flask import Flask, current_app, url_for
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import connect_views, created_view, row_views, views  # noqa: F401 - their routes
+from . import choice_views, connect_views, created_view, rendering_views, row_views, views
 from .cli import ensora_cli
 from .config import Settings, read_settings
 from .connecting import find_connection, token_of
 from .counting import Memory
 from .crypto import Sealer
+from .evidence import was_applied
 from .host import HostAdapter
 from .models import Connection
 from .sync import Services
@@ -23,6 +24,8 @@ from .vendor import DataCollection
 from .web import bp
 
 EXTENSION = "ensora"
+#: Their routes are in the blueprint by now.
+EDGES = (views, connect_views, row_views, choice_views, created_view, rendering_views)
 
 
 @dataclass
@@ -106,6 +109,20 @@ class Ensora:
         if actor is None or not actor.permissions & {"view", "admin"}:
             return False
         return find_connection(state.session, state.host.account()) is not None
+
+    def evidence_url(self, appointment_id: object) -> str | None:
+        """Return the address of an appointment's evidence sheet, for a link on the host's own page.
+
+        None where nothing was written into it, or the person of this request may not look.
+        """
+        state = state_of(current_app)
+        actor = state.host.actor()
+        connection = find_connection(state.session, state.host.account()) if actor else None
+        if connection is None or actor is None or "view" not in actor.permissions:
+            return None
+        if not was_applied(state.session, connection.id, str(appointment_id)):
+            return None
+        return url_for("ensora.evidence_sheet", appointment_id=str(appointment_id))
 
 
 def state_of(app: Flask) -> State:

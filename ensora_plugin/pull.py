@@ -221,7 +221,7 @@ _NOT_APPLIED = delete(Content.__table__).where(
         RenderingRow.account_id == Content.account_id,
         RenderingRow.note_id == Content.note_id,
         RenderingRow.version == Content.version,
-        RenderingRow.applied,
+        RenderingRow.applied_at.is_not(None),
     ),
 )
 

@@ -30,22 +30,24 @@ README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
     "errors config signals clock text likeness reasons matching database log processes",
-    "models host adapter_check crypto vendor soap signature migrating",
+    "models host adapter_check crypto vendor soap picture_end signature migrating",
     "kinds",
-    "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying entities depending foreseeing releasing changing undoing mapping "
-    "rendering withdrawing guard choices choices_notes option columns searching dates "
-    "filters listing counting standing overview panel reports rows row_words row_icons cli_text "
-    "explain explain_notes explain_people explanation",
+    "joins verbs drifting differences",
+    "access applying connecting directory history pull reading automap automap_notes "
+    "note_candidates note_reasons note_views trying entities depending foreseeing releasing "
+    "changing undoing mapping rendering rendering_words withdrawing evidence guard choices "
+    "choices_notes option columns searching dates filters listing counting standing overview panel "
+    "reports rows row_words row_icons cli_text explain explain_notes explain_people explanation",
     "runs sync schedule heartbeat",
-    "views connect_views row_views created_view way_back web jobs forms htmx",
+    "views connect_views row_views choice_views created_view rendering_views way_back web jobs "
+    "forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
 #: The only modules that may know of a request or of the current application.
-EDGES = set(["plugin", "cli", "jobs", "htmx", "forms", "web", "way_back", "created_view"])
-EDGES |= {"views", "connect_views", "row_views"}
+EDGES = {"plugin", "cli", "jobs", "htmx", "forms", "web", "way_back", "created_view"}
+EDGES |= {"views", "connect_views", "row_views", "choice_views", "rendering_views"}
 #: Words of how a program is made, which have no place beside what it does.
 WORKSHOP = re.compile(
     r"(?i:\bissues?\b|\b(last|next|earlier|previous|helper) session\b|\bsessions? \d)"
