@@ -39,3 +39,12 @@ def _button() -> tuple[str, str, str, bool]:
 
 
 app.extensions["host_menu"]["settings"].append(_button)
+
+
+def _evidence(appointment_id: int) -> tuple[str, str, str, bool]:
+    """The link to the evidence sheet on the host's page of an appointment."""
+    url = ensora.evidence_url(str(appointment_id))
+    return ("Evidence of this note", "Signatures, versions and checksums.", url or "", bool(url))
+
+
+app.extensions["host_links"].append(_evidence)

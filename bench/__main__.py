@@ -1,5 +1,4 @@
-"""`python -m bench automap|explain|idle|pull --notes N --db sqlite|postgres`: own data, measured,
-checked.
+"""`python -m bench NAME --notes N --db sqlite|postgres`: own data, measured, checked.
 
 `python -m bench fairness --accounts N --workers W`: many accounts due at once, some of them sick.
 """
@@ -9,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import automap, explain, fairness, idle, pull
+from . import automap, explain, fairness, idle, pull, render
 from .databases import KINDS
 from .measure import show
 
@@ -19,6 +18,7 @@ _BENCHES = {
     "fairness": fairness.measure,
     "idle": idle.measure,
     "pull": pull.measure,
+    "render": render.measure,
 }
 
 

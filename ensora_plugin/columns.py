@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy import Select, and_, case, func, literal, select
 from sqlalchemy.orm import aliased
 
 from .access import Scope
+from .applying import standing_version
 from .database import as_host_id
 from .depending import dependents_of
 from .entities import host_entity, of_agencies
 from .host import HostAdapter
+from .joins import mapping_of, person_of_note, rendering_of_note, student_of_note
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import (
     Directory,
@@ -24,14 +26,6 @@ from .models import (
     User,
 )
 from .text import SEPARATOR
-
-
-def own_mapping(kind: Kind) -> ColumnElement[bool]:
-    return and_(
-        Mapping.account_id == kind.model.account_id,
-        Mapping.kind == kind.name,
-        Mapping.vendor_id == kind.model.vendor_id,
-    )
 
 
 def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
@@ -53,7 +47,7 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
             dependents_of(kind).label("dependents"),
             *(column.label(f"entity_{column.key}") for column in entity.c),
         )
-        .outerjoin(Mapping, own_mapping(kind))
+        .outerjoin(Mapping, mapping_of(kind))
         .outerjoin(entity, entity.c.id == as_host_id(Mapping.host_id, entity.c.id))
     )
     if kind is NOTE:
@@ -166,6 +160,9 @@ def _home_agency(kind: Kind) -> Any:
 
 def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: Any) -> Select[Any]:
     """Add a note's people and site, the nearest appointment, and what was rendered."""
+    client, staff, agency = (
+        aliased(Mapping, name=f"{of}_is") for of in ("client", "staff", "agency")
+    )
     return (
         _with_nearest(statement, scope, host, NOTE)
         .add_columns(
@@ -178,22 +175,24 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             RenderingRow.state.label("rendering"),
             RenderingRow.refusals.label("refusals"),
             RenderingRow.at.label("rendering_at"),
+            RenderingRow.applied.label("applied"),
+            RenderingRow.signatures.label("signatures"),
+            standing_version(Note.account_id, Note.vendor_id, Mapping.host_id).label("standing"),
+            Note.date.label("date"),
+            client.host_id.label("client_is"),
+            staff.host_id.label("staff_is"),
+            agency.host_id.label("agency_is"),
             literal(False).label("names_differ"),
             of_agencies(scope, host, NOTE, entity).label("within"),
         )
-        .outerjoin(
-            Student,
-            and_(Student.account_id == Note.account_id, Student.vendor_id == Note.student_id),
-        )
+        .outerjoin(client, person_of_note(STUDENT, client, Note.student_id))
+        .outerjoin(staff, person_of_note(USER, staff, Note.user_id))
+        .outerjoin(agency, person_of_note(SITE, agency, Note.site_id))
+        .outerjoin(Student, student_of_note())
         .outerjoin(User, and_(User.account_id == Note.account_id, User.vendor_id == Note.user_id))
         .outerjoin(Site, and_(Site.account_id == Note.account_id, Site.vendor_id == Note.site_id))
         .outerjoin(
             RenderingRow,
-            and_(
-                RenderingRow.account_id == Note.account_id,
-                RenderingRow.note_id == Note.vendor_id,
-                RenderingRow.version == Note.version,
-                RenderingRow.appointment_id == Mapping.host_id,
-            ),
+            and_(rendering_of_note(Mapping.host_id), RenderingRow.version == Note.version),
         )
     )

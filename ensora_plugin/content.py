@@ -86,7 +86,7 @@ _IS_APPLIED = exists().where(
     RenderingRow.account_id == Content.account_id,
     RenderingRow.note_id == Content.note_id,
     RenderingRow.version == Content.version,
-    RenderingRow.applied,
+    RenderingRow.applied_at.is_not(None),
 )
 _APPLIED = select(Content.note_id, Content.version, Content.sealed).where(*_OF_NOTES, _IS_APPLIED)
 _NOT_APPLIED = delete(Content.__table__).where(*_OF_NOTES, ~_IS_APPLIED)

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import String, case, func, literal, null, select, union_all
 
 from .access import Scope
-from .columns import own_mapping
 from .database import AnySession, as_text
 from .entities import host_entity, in_agencies
 from .filters import STATES, Filters
 from .host import HostAdapter
+from .joins import mapping_of
 from .kinds import KINDS, SITE, Kind
 from .listing import chosen, shown
 from .models import Mapping
@@ -98,7 +98,7 @@ def _counted(scope: Scope, kind: Kind, filters: Filters) -> Any:
     counted = (
         select(state, func.count().label("count"))
         .select_from(kind.model)
-        .outerjoin(Mapping, own_mapping(kind))
+        .outerjoin(Mapping, mapping_of(kind))
         .where(chosen(scope, kind, filters), shown(kind, filters))
         .group_by(state)
         .subquery(f"counted_{kind.name}")

@@ -71,34 +71,29 @@ def _depending(of: Kind, table: Any, belongs: Any, record: Any) -> Any:
     )
 
 
-def standing_on(desk: Desk, kind: Kind, record: Record) -> dict[Kind, Any]:
-    """Return, for each kind that stands on this one, a SELECT of its records' vendor ids."""
-    if kind is NOTE:
+def people_of(desk: Desk, kind: Kind, record: Record) -> dict[Kind, Any]:
+    """Return, of a site, a SELECT of the vendor ids of the students and users that need it."""
+    if kind is not SITE:
         return {}
-    column = {SITE: Note.site_id, STUDENT: Note.student_id, USER: Note.user_id}[kind]
-    notes = select(Note.vendor_id).where(
-        Note.account_id == desk.account_id, column == record.vendor_id
+    other = aliased(Membership, name="other_site")
+    site = aliased(Mapping, name="other_mapping")
+    # A person of several sites stays as long as another one of them is mapped.
+    elsewhere = exists().where(
+        other.account_id == Membership.account_id,
+        other.kind == Membership.kind,
+        other.vendor_id == Membership.vendor_id,
+        other.site_id != record.vendor_id,
+        site.account_id == other.account_id,
+        site.kind == SITE.name,
+        site.vendor_id == other.site_id,
+        site.host_id.is_not(None),
     )
-    found: dict[Kind, Any] = {NOTE: notes}
-    if kind is SITE:
-        other = aliased(Membership, name="other_site")
-        site = aliased(Mapping, name="other_mapping")
-        # A person of several sites stays as long as another one of them is mapped.
-        elsewhere = exists().where(
-            other.account_id == Membership.account_id,
-            other.kind == Membership.kind,
-            other.vendor_id == Membership.vendor_id,
-            other.site_id != record.vendor_id,
-            site.account_id == other.account_id,
-            site.kind == SITE.name,
-            site.vendor_id == other.site_id,
-            site.host_id.is_not(None),
+    return {
+        person: select(Membership.vendor_id).where(
+            Membership.account_id == desk.account_id,
+            Membership.kind == person.name,
+            Membership.site_id == record.vendor_id,
+            ~elsewhere,
         )
-        for person in (STUDENT, USER):
-            found[person] = select(Membership.vendor_id).where(
-                Membership.account_id == desk.account_id,
-                Membership.kind == person.name,
-                Membership.site_id == record.vendor_id,
-                ~elsewhere,
-            )
-    return found
+        for person in (STUDENT, USER)
+    }

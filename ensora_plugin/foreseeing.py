@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import and_, exists, func, or_, select
 
 from .database import as_host_id
-from .depending import standing_on
+from .depending import people_of
 from .entities import host_entity
 from .kinds import BY_NAME, NOTE, Kind
-from .models import Mapping, Record, RenderingRow
+from .models import Mapping, Note, Record, RenderingRow
+from .trying import notes_of
 from .withdrawing import Desk
 
 
@@ -37,15 +38,23 @@ class Foreseen:
 def foresee(desk: Desk, kind: Kind, record: Record) -> Foreseen:
     """Return what letting go of a record's mapping would bring about; reads only."""
     found = Foreseen()
-    for of, vendor_ids in standing_on(desk, kind, record).items():
-        if of is NOTE:
-            _count_notes(desk, Mapping.vendor_id.in_(vendor_ids), found)
-        else:
-            _count_people(desk, of, vendor_ids, found)
     if kind is NOTE:
         own = Foreseen()
         _count_notes(desk, Mapping.vendor_id == record.vendor_id, own, people_stay=False)
         found.withdrawn, found.rendered, found.locked = own.withdrawn, own.rendered, own.locked
+        return found
+    stands = [notes_of(kind, [record.vendor_id])]
+    for person, people in people_of(desk, kind, record).items():
+        _count_people(desk, person, people, found)
+        released = select(Mapping.vendor_id).where(
+            Mapping.account_id == desk.account_id,
+            Mapping.kind == person.name,
+            Mapping.state == "auto",
+            Mapping.vendor_id.in_(people),
+        )
+        stands.append(notes_of(person, released))
+    notes = select(Note.vendor_id).where(Note.account_id == desk.account_id, or_(*stands))
+    _count_notes(desk, Mapping.vendor_id.in_(notes), found)
     return found
 
 

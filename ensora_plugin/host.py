@@ -126,10 +126,15 @@ class NoteView:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why the host did not render or take back: a code that never changes, and words."""
+    """Why the host did not render or take back: a code that never changes, and words.
+
+    `mended_by` says who can mend it, in the host's word for them, such as "scheduler" or "biller";
+    None where nobody has to, since it passes by itself.
+    """
 
     code: str
     text: str
+    mended_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, true, tuple_
 
 from .access import Scope
-from .columns import own_mapping, with_columns
+from .columns import with_columns
 from .database import AnySession
 from .filters import Filters
 from .host import HostAdapter
+from .joins import mapping_of
 from .kinds import NOTE, SITE, Kind
 from .models import Mapping, Note, RenderingRow
 from .searching import found
@@ -128,7 +129,7 @@ def _keys(
     model: Any = kind.model
     statement = (
         select(model.id)
-        .outerjoin(Mapping, own_mapping(kind))
+        .outerjoin(Mapping, mapping_of(kind))
         .where(chosen(scope, kind, filters), _in_state(kind, filters))
     )
     if filters.search.strip():

@@ -436,7 +436,9 @@ class RenderingRow(Base):
     __table_args__ = (
         UniqueConstraint("account_id", "note_id", "version", "appointment_id"),
         Index(None, "account_id", "appointment_id"),
-        CheckConstraint("state IN ('rendered', 'refused', 'failed', 'withdrawn')", "state"),
+        CheckConstraint(
+            "state IN ('rendered', 'refused', 'failed', 'withdrawn', 'replaced')", "state"
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
@@ -444,12 +446,21 @@ class RenderingRow(Base):
     note_id: Mapped[str] = mapped_column(String(64))
     version: Mapped[int]
     appointment_id: Mapped[str] = mapped_column(String(64))
-    #: "rendered"; "refused" by the host's validation; "failed": the host raised; "withdrawn".
+    #: "rendered"; "refused" by the host's validation; "failed": the host raised; "withdrawn";
+    #: "replaced" by a later version.
     state: Mapped[str] = mapped_column(String(10))
     #: Whether the note's text and signatures stand in the appointment.
     applied: Mapped[bool]
-    #: [{"code": ..., "text": ...}] in the host's words.
+    #: [{"code": ..., "text": ..., "mended_by": ...}] in the host's words.
     refusals: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    #: Of "therapist" and "guardian": checksums of the picture as it came and as the host got it,
+    #: whether it is blank; or why it was refused.
+    signatures: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
+    #: When this version was last written into the appointment, and by which run or person; stays
+    #: when it is withdrawn or replaced.
+    applied_at: Mapped[datetime | None]
+    applied_run_id: Mapped[int | None]
+    applied_by: Mapped[str | None] = mapped_column(String(80))
     run_id: Mapped[int | None]
     by: Mapped[str | None] = mapped_column(String(80))
     at: Mapped[datetime]

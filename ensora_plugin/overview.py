@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import and_, func, select
 
 from .database import AnySession
+from .joins import mapping_of, rendering_stands
 from .kinds import KINDS, NOTE, Kind
 from .models import Mapping, RenderingRow, SetAside
 
@@ -46,11 +47,7 @@ def _of_kind(session: AnySession, account_id: int, kind: Kind) -> KindOverview:
         .select_from(model)
         .outerjoin(
             Mapping,
-            and_(
-                Mapping.account_id == model.account_id,
-                Mapping.kind == kind.name,
-                Mapping.vendor_id == model.vendor_id,
-            ),
+            mapping_of(kind),
         )
         .where(model.account_id == account_id, ~kind.outside)
         .group_by(Mapping.state, kind.settled, model.why)
@@ -97,12 +94,7 @@ def _add_renderings(session: AnySession, account_id: int, result: KindOverview) 
         )
         .join(
             Mapping,
-            and_(
-                Mapping.account_id == RenderingRow.account_id,
-                Mapping.kind == NOTE.name,
-                Mapping.vendor_id == RenderingRow.note_id,
-                Mapping.host_id == RenderingRow.appointment_id,
-            ),
+            rendering_stands(),
         )
         .where(RenderingRow.account_id == account_id),
         execution_options={"yield_per": 1000},

@@ -8,14 +8,16 @@ from functools import partial
 from typing import Any, cast, get_args
 
 import httpx2
-from flask import Flask, Response, after_this_request, current_app, has_request_context
+from flask import Flask, Response, after_this_request, current_app, has_request_context, url_for
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import (  # noqa: F401 - their routes
+from . import (
     admin_views,
+    choice_views,
     connect_views,
     created_view,
+    rendering_views,
     row_views,
     run_views,
     views,
@@ -26,6 +28,7 @@ from .connecting import find_connection, token_of
 from .counting import Memory
 from .crypto import Sealer
 from .database import begin_write
+from .evidence import was_applied
 from .host import Entity, HostAdapter
 from .host_changes import bring_up_to_date
 from .log import log
@@ -36,6 +39,17 @@ from .vendor import DataCollection
 from .web import bp
 
 EXTENSION = "ensora"
+#: Their routes are in the blueprint by now.
+EDGES = (
+    admin_views,
+    choice_views,
+    connect_views,
+    created_view,
+    rendering_views,
+    row_views,
+    run_views,
+    views,
+)
 
 
 @dataclass
@@ -139,6 +153,20 @@ class Ensora:
         if actor is None or not actor.permissions & {"view", "admin"}:
             return False
         return find_connection(state.session, state.host.account()) is not None
+
+    def evidence_url(self, appointment_id: object) -> str | None:
+        """Return the address of an appointment's evidence sheet, for a link on the host's own page.
+
+        None where nothing was written into it, or the person of this request may not look.
+        """
+        state = state_of(current_app)
+        actor = state.host.actor()
+        connection = find_connection(state.session, state.host.account()) if actor else None
+        if connection is None or actor is None or "view" not in actor.permissions:
+            return None
+        if not was_applied(state.session, connection.id, str(appointment_id)):
+            return None
+        return url_for("ensora.evidence_sheet", appointment_id=str(appointment_id))
 
 
 def state_of(app: Flask) -> State:

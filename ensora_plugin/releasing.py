@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from .clock import utcnow
 from .database import upsert
-from .depending import standing_on
+from .depending import people_of
 from .entities import find_entity, host_entity
 from .errors import NotAllowed
 from .kinds import NOTE, Kind
-from .models import Mapping, Record, Rejected
+from .models import Mapping, Note, Record, Rejected
+from .trying import notes_of, touch
 from .withdrawing import Desk, withdraw_note
 
 
@@ -55,12 +56,25 @@ def release(
         reject(desk, kind, record.vendor_id, mapping.host_id)
     if kind is NOTE:
         _withdraw(desk, mapping, happened, must=must)
-    for of, vendor_ids in standing_on(desk, kind, record).items():
-        _release_standing(desk, of, vendor_ids, happened)
+    _release_all_on(desk, kind, record, happened)
     return happened
 
 
-def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequences) -> None:
+def _release_all_on(desk: Desk, kind: Kind, record: Record, happened: Consequences) -> None:
+    """Release what stands on a record's mapping, and what stands on that in its turn."""
+    if kind is NOTE:
+        return
+    stands = [notes_of(kind, [record.vendor_id])]
+    for person, people in people_of(desk, kind, record).items():
+        # Older notes of a student who moved here name another site.
+        stands.append(notes_of(person, _release_standing(desk, person, people, happened)))
+    notes = select(Note.vendor_id).where(Note.account_id == desk.account_id, or_(*stands))
+    released = _release_standing(desk, NOTE, notes, happened)
+    touch(desk.session, desk.account_id, Note.vendor_id.in_(released))
+
+
+def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequences) -> list[str]:
+    """Remove the automatic mappings among some records'; return whose were removed."""
     rows = desk.session.scalars(
         select(Mapping)
         .where(
@@ -69,15 +83,20 @@ def _release_standing(desk: Desk, of: Kind, vendor_ids: Any, happened: Consequen
             Mapping.vendor_id.in_(vendor_ids),
             Mapping.host_id.is_not(None),
         )
+        .order_by(Mapping.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
+    removed = []
     for row in rows:
         kept = row.state != "auto" or (of is NOTE and not _withdraw(desk, row, happened))
         counts = happened.kept if kept else happened.removed
         counts[of.name] = counts.get(of.name, 0) + 1
         if not kept:
+            removed.append(row.vendor_id)
             desk.session.delete(row)
+    desk.session.flush()
+    return removed
 
 
 def _withdraw(desk: Desk, mapping: Mapping, happened: Consequences, *, must: bool = False) -> bool:

@@ -1,4 +1,4 @@
-"""A row of a tab: what its drop-down offers, and the changes that a person makes."""
+"""The changes that a person makes in a row, and the questions that stand before them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from sqlalchemy.exc import IntegrityError
 
 from . import schedule
 from .changing import lock_account
-from .choices import may_choose, options
+from .choices import may_choose
 from .database import begin_write
 from .errors import EnsoraError, NotAllowed
-from .explain import explain
 from .foreseeing import foresee, in_words
 from .forms import RowForm
 from .htmx import fragment, tell
@@ -24,8 +23,8 @@ from .mapping import ignore_record, map_record, unignore_record, unmap_record
 from .row_icons import why_not_changed
 from .rows import Ask, RowView
 from .undoing import last_change, undo_change
-from .views import filters_of, views_of
-from .web import ROW, bp, connection_of, needs, open_kind, scope_of, state_of_app
+from .views import views_of
+from .web import ROW, bp, needs, open_kind, scope_of, state_of_app
 from .withdrawing import Desk
 
 _QUICKER = "Somebody else mapped one of the two meanwhile. Look at it as it stands now."
@@ -50,46 +49,10 @@ class Consequent(NotAllowed):
 Verb = Callable[[Desk, Kind, Any, RowForm], Done]
 
 
-@bp.get(f"{ROW}/options")
-@needs("map")
-def row_options(slug: str, record_id: int) -> Any:
-    """What the drop-down of a row offers for what was typed."""
-    kind, state = open_kind(slug), state_of_app()
-    row = row_of(kind, record_id)
-    search = filters_of(kind).search
-    offered = options(state.session, scope_of(), state.host, kind, row[0], search)
-    view = views_of(kind, [row])[0]
-    create = any(icon.symbol == "create" and icon.enabled for icon in view.icons)
-    return fragment("options.html", row=view, options=offered, search=search, create=create)
-
-
-@bp.get(f"{ROW}/why")
-def row_why(slug: str, record_id: int) -> Any:
-    """Why a row does not map, in depth: candidates side by side, fact by fact."""
-    kind, state, scope = open_kind(slug), state_of_app(), scope_of()
-    row = row_of(kind, record_id)
-    told = explain(
-        state.session,
-        scope.account_id,
-        scope.account,
-        state.host,
-        kind,
-        row[0].vendor_id,
-        grace=connection_of().grace_minutes or state.settings.grace_minutes,
-        agencies=scope.agencies,
-    )
-    facts = [{fact.label: fact for fact in one.facts} for one in told.candidates]
-    vendor = {label: fact.vendor for one in facts for label, fact in one.items()}
-    view = views_of(kind, [row])[0]
-    return fragment(
-        "why.html", row=view, told=told, facts=facts, vendor=vendor, labels=list(vendor)
-    )
-
-
 @bp.get(f"{ROW}/row")
 def row_alone(slug: str, record_id: int) -> Any:
     """The row as it stands, where a question about it is left unanswered."""
-    return _answer(open_kind(slug), record_id)
+    return answer(open_kind(slug), record_id)
 
 
 @bp.get(f"{ROW}/ignore")
@@ -99,11 +62,11 @@ def ignore_question(slug: str, record_id: int) -> Any:
     kind = open_kind(slug)
     row = row_of(kind, record_id)
     if row.state == "ignored" or why_not_changed(row):
-        return _answer(kind, record_id)
+        return answer(kind, record_id)
     words = in_words(foresee(desk_of(), kind, row[0])) if row.host_id else ""
     button = f"Ignore {kind.noun.lower()}"
     ask = Ask("ignore", words, button, {"seen": row.version}, reason=True)
-    return _answer(kind, record_id, ask=ask)
+    return answer(kind, record_id, ask=ask)
 
 
 @bp.post(f"{ROW}/map")
@@ -189,21 +152,21 @@ def _change(slug: str, record_id: int, verb: Verb) -> Response:
     kind, form = open_kind(slug), RowForm()
     if not form.validate_on_submit():
         said = next(iter(form.reason.errors), "This could not be read; load the page again.")
-        return _answer(kind, record_id, 422, message=said)
+        return answer(kind, record_id, 422, message=said)
     try:
         done, version = change_row(kind, record_id, verb, form)
     except Consequent as question:
-        return _answer(kind, record_id, 409, ask=question.ask)
+        return answer(kind, record_id, 409, ask=question.ask)
     except EnsoraError as error:
-        return _answer(kind, record_id, 409, message=str(error))
+        return answer(kind, record_id, 409, message=str(error))
     return tell(
-        _answer(kind, record_id, undo=version),
+        answer(kind, record_id, undo=version),
         changed={},
         toast={"text": done.text, "row": record_id if version else 0},
     )
 
 
-def _answer(
+def answer(
     kind: Kind,
     record_id: int,
     status: int = 200,
@@ -212,6 +175,7 @@ def _answer(
     ask: Ask | None = None,
     undo: int = 0,
 ) -> Response:
+    """Answer with a row as it stands, with what is in the way of a change, or with a question."""
     view: RowView = views_of(kind, [row_of(kind, record_id)])[0]
     return fragment("row.html", status, row=view, message=message, ask=ask, undo=undo or view.undo)
 

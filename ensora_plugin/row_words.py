@@ -10,6 +10,7 @@ from typing import Any
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .matching import Span, minutes_apart
 from .reasons import REASONS
+from .rendering_words import drift_said, source_said
 from .text import SEPARATOR, text_key
 
 
@@ -186,7 +187,8 @@ def _list(names: list[str]) -> str:
 _FIELDS = {"date_of_birth": "birth date"}
 
 
-def remark(kind: Kind, row: Any, record: Any, vanished: bool) -> str:
+def remark(kind: Kind, row: Any, record: Any, vanished: bool, hidden: bool) -> str:
+    """Return what is to be remarked of a mapping: by whom, what differs, what is gone."""
     by = f"mapped by {row.by}, {row.at.day} {row.at:%b}" if row.state == "user" and row.by else ""
     gone = "no longer there" if vanished else ""
     differs = ""
@@ -194,7 +196,7 @@ def remark(kind: Kind, row: Any, record: Any, vanished: bool) -> str:
         fields = unequal(kind, row, record, "entity") or ["name"]
         differs = f"{_list(fields)} differ{'' if len(fields) > 1 else 's'}"
         differs += " now" if row.state == "auto" else ""
-    withdrawn = ""
-    if row.host_id and getattr(record, "status", "published") != "published":
-        withdrawn = "withdrawn at the source"
-    return _join(by, differs, gone, withdrawn)
+    if kind is NOTE and row.host_id:
+        drift = [] if vanished or hidden else drift_said(row)
+        return _join(by, gone, *drift, source_said(row))
+    return _join(by, differs, gone)

@@ -12,6 +12,7 @@ from typing import Any
 from .access import Scope
 from .clock import utcnow
 from .kinds import NOTE, Kind
+from .rendering_words import rendering_said
 from .row_icons import Icon, icons_of, why_not_changed
 from .row_words import LABEL, SUB, TITLE, Nearest, nearest_of, remark, why_text
 
@@ -59,6 +60,9 @@ class RowView:
     nearest: Nearest | None
     rendering: Chip | None
     rendering_sub: str
+    #: Whether the actor may ask for the rendering now, and whose evidence there is to see.
+    render_now: bool
+    evidence_of: str
     icons: tuple[Icon, ...]
     #: Why a person ignores it, empty where nobody does.
     ignored: str
@@ -81,7 +85,7 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
     elif vanished:
         label, label_sub = f"{kind.entity_noun} {row.host_id}", ""
     why = "" if row.state else why_text(kind, row, record)
-    rendering, rendering_sub = _rendering(row) if kind is NOTE and row.host_id else (None, "")
+    told = rendering_said(row) if kind is NOTE and row.host_id and not hidden else None
     return RowView(
         id=record.id,
         at=f"{at}{record.id}",
@@ -91,13 +95,15 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
         label=label if row.host_id else "",
         label_sub=label_sub if row.host_id else "",
         chip=_CHIPS[row.state],
-        note=remark(kind, row, record, vanished),
+        note=remark(kind, row, record, vanished, hidden),
         version=row.version,
         may_map=may_map and not hidden,
         why=why,
         nearest=nearest_of(kind, row, record) if may_map and not row.state else None,
-        rendering=rendering,
-        rendering_sub=rendering_sub,
+        rendering=Chip(told.text, told.tone) if told else None,
+        rendering_sub=told.sub if told else "",
+        render_now=told is not None and told.open and scope.may("render"),
+        evidence_of=row.host_id if told and row.standing is not None else "",
         icons=icons_of(row, scope, kind, pages, hidden=hidden or vanished),
         ignored=_ignored(row),
         undo=row.version if may_map and not hidden and _own_of_today(row, scope) else 0,
@@ -124,12 +130,3 @@ _CHIPS = {
     "ignored": Chip("Ignored", "none"),
     None: Chip("None", "none"),
 }
-
-
-def _rendering(row: Any) -> tuple[Chip, str]:
-    if row.rendering == "rendered":
-        return Chip("Rendered", "ok"), f"{row.rendering_at.day} {row.rendering_at:%b, %H:%M} UTC"
-    if row.rendering in ("refused", "failed"):
-        said = " ".join(told["text"] for told in row.refusals)
-        return Chip("Refused" if row.rendering == "refused" else "Failed", "bad"), said
-    return Chip("Waiting", "none"), ""

@@ -10,11 +10,12 @@ import io
 import re
 import warnings
 
-from PIL import Image, ImageStat
+from PIL import Image, ImageOps, ImageStat
 
 from .clock import as_utc
 from .errors import Refused
 from .host import Signature
+from .picture_end import CutShort, end_of_jpeg, end_of_png
 from .soap import Signed
 
 #: A larger picture is refused before it is decoded.
@@ -38,7 +39,7 @@ def read_signature(signed: Signed) -> Signature:
     """Return the picture of `signed`, encoded anew as a grey PNG with nothing but its pixels.
 
     Raises `SignatureRefused`: no PNG or JPEG data URL, over 2 MiB, over 4 megapixels, animated, cut
-    short.
+    short, followed by something else.
     """
     source = _decoded(signed.image)
     flat = _flat(source)
@@ -81,6 +82,8 @@ def _flat(source: bytes) -> Image.Image:
             if getattr(picture, "n_frames", 1) > 1:
                 raise SignatureRefused("The signature's picture is animated.")
             _check_end(source, picture.format)
+            # As the camera was held; what says so is dropped with all else but the pixels.
+            picture = ImageOps.exif_transpose(picture)
             if picture.mode.startswith("I"):
                 # 16 bits of grey, which Pillow would cut off at 255 instead of scaling.
                 picture = picture.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
@@ -98,6 +101,11 @@ def _flat(source: bytes) -> Image.Image:
 
 
 def _check_end(source: bytes, form: str | None) -> None:
-    # Pillow opens a PNG that was cut behind its pixels, and a JPEG without its end.
-    if (b"IEND" if form == "PNG" else b"\xff\xd9") not in source[-65536:]:
-        raise SignatureRefused("The signature's picture is cut short.")
+    """Refuse a picture that was cut, which Pillow may open all the same, or that has a tail."""
+    try:
+        end = end_of_png(source) if form == "PNG" else end_of_jpeg(source)
+    except CutShort:
+        raise SignatureRefused("The signature's picture is cut short.") from None
+    # Some cameras fill up with zeros.
+    if source[end:].strip(b"\0"):
+        raise SignatureRefused("The signature's picture has other content behind it.")

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from . import directory, guard
+from .applying import Work
 from .automap import mapped_by_run
 from .automap_notes import automap_notes
 from .automap_people import automap_named
@@ -37,7 +38,7 @@ from .kinds import KINDS, NOTE, Kind
 from .models import Connection
 from .pull import Place, stored_cursor, write_page
 from .reading import read_feed
-from .rendering import Work, render_due
+from .rendering import render_due
 from .runs import Claim, Ending, add_counts, end_run, hold, release
 from .signals import connection_lost, notify, pull_held, pulls_failing, run_ended
 from .trying import notes_of, touch

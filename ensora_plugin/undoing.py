@@ -26,13 +26,15 @@ UNDONE = ("map", "unmap", "ignore")
 
 
 def last_change(desk: Desk, kind: Kind, vendor_id: str) -> History | None:
-    """Return the last row of a record's history, None where nobody ever changed its mapping."""
+    """Return the last change of a record's mapping by a person, None where nobody ever did."""
     return desk.session.scalar(
         select(History)
         .where(
             History.account_id == desk.account_id,
             History.kind == kind.name,
             History.vendor_id == vendor_id,
+            # What happened to a note in its appointment changes no mapping.
+            History.version.is_not(None),
         )
         .order_by(History.id.desc())
         .limit(1)

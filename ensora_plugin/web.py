@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, g, make_response, request
+from flask import Blueprint, Response, abort, current_app, g, make_response, request, url_for
 from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -116,6 +116,7 @@ def _helpers() -> dict[str, Any]:
     return {
         "csp_nonce": csp_nonce,
         "csrf_token": generate_csrf,
+        "evidence_at": url_for("ensora.window") + "evidence/",
         "host_name": state_of_app().settings.host_name,
     }
 

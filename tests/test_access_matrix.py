@@ -13,16 +13,17 @@ import pytest
 from sqlalchemy import select
 
 from demo.data import World
-from ensora_plugin.models import Mapping, Student
+from ensora_plugin.models import Mapping, Note, RenderingRow, Student
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record
 
 PEOPLE = ("ada", "bo", "cy", "dee", "eve")
 
+_RENDERS = dict(ada=200, cy=403, dee=403, eve=404)
 #: Endpoint -> method, path, and what each person gets. {own}: a student of Northside Clinic, bo's
 #: agency, who is mapped; {other}: a student of another agency of the account; {mapped} and {open}:
-#: one of those who is mapped, and who is not. A posted form is empty, so that 422
-#: means: allowed, but nothing was said.
+#: one of those who is mapped, and who is not. So are the notes, and the appointments in which they
+#: stand. A posted form is empty, so that 422 means: allowed, but nothing was said.
 MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
     "window": [("GET", "/", dict(ada=302, bo=302, cy=302, dee=302, eve=302))],
     "tab": [
@@ -96,6 +97,22 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
         ("POST", "/clients/{own}/unignore", dict(ada=422, bo=422, cy=403, dee=404, eve=404)),
         ("POST", "/clients/{other}/unignore", dict(ada=422, bo=404, cy=403, dee=404, eve=404)),
     ],
+    "render_row": [
+        (
+            "POST",
+            "/appointments/{own_note}/render",
+            dict(ada=200, bo=200, cy=403, dee=403, eve=404),
+        ),
+        (
+            "POST",
+            "/appointments/{other_note}/render",
+            dict(ada=200, bo=404, cy=403, dee=403, eve=404),
+        ),
+    ],
+    "evidence_sheet": [
+        ("GET", "/evidence/{own_visit}", dict(ada=200, bo=200, cy=200, dee=404, eve=404)),
+        ("GET", "/evidence/{other_visit}", dict(ada=200, bo=404, cy=200, dee=404, eve=404)),
+    ],
     "created": [("GET", "/clients/created", dict(ada=302, bo=302, cy=403, dee=302, eve=302))],
     "static": [("GET", "/static/ensora.css", dict.fromkeys(PEOPLE, 200))],
 }
@@ -122,12 +139,26 @@ def ids(practice: Practice) -> dict[str, int]:
         select(Mapping.vendor_id).where(Mapping.kind == "student", Mapping.state == "auto")
     )
     elsewhere = Student.site_id != northside
-    return {
+    found = {
         "own": record(practice, "clients", Student.site_id == northside, auto).id,
         "other": record(practice, "clients", elsewhere).id,
         "mapped": record(practice, "clients", elsewhere, auto).id,
         "open": record(practice, "clients", elsewhere, Student.why == "no_such_client").id,
     }
+    with practice.app.app_context():
+        for whose, condition in (
+            ("own", Note.site_id == northside),
+            ("other", Note.site_id != northside),
+        ):
+            note, visit = practice.session.execute(
+                select(Note.id, RenderingRow.appointment_id)
+                .join(RenderingRow, RenderingRow.note_id == Note.vendor_id)
+                .where(Note.account_id == practice.account_id("bright-steps"), condition)
+                .where(RenderingRow.account_id == Note.account_id, RenderingRow.applied)
+                .order_by(Note.id)
+            ).first()
+            found |= {f"{whose}_note": note, f"{whose}_visit": int(visit)}
+    return found
 
 
 def test_every_route_has_an_entry(practice: Practice) -> None:

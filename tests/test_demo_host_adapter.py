@@ -113,7 +113,9 @@ def test_the_verbs_answer_in_the_words_of_the_port() -> None:
     assert (taken.stored, taken.rendered) == (True, False)
     appointment().status = "cancelled"
     refused = HOST.render("bright-steps", 1, NOTE)
-    assert list(refused.refusals) == [Refusal("cancelled", "The appointment is cancelled.")]
+    assert list(refused.refusals) == [
+        Refusal("cancelled", "The appointment is cancelled.", "scheduler")
+    ]
 
 
 @pytest.mark.parametrize("id", [9, 12345])

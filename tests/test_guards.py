@@ -30,18 +30,20 @@ README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
     "errors config signals clock text reasons matching database log processes likeness deadline",
-    "models host adapter_check crypto transport records pages vendor soap signature migrating "
-    "host_marks",
+    "models host adapter_check crypto transport records pages vendor soap picture_end signature "
+    "migrating host_marks",
     "kinds",
-    "access connecting directory history pull reading automap automap_notes note_candidates "
-    "note_reasons trying entities depending foreseeing releasing changing undoing mapping guard "
-    "rendering withdrawing choices choices_notes option columns searching dates filters listing "
-    "counting standing overview panel run_log trail reports rows row_words row_icons cli_text "
-    "explain explain_notes explain_people explanation content set_aside note_tables zones_apart "
-    "automap_people near_entries people_pairs people_reasons suggesting host_changes "
-    "explain_directory",
+    "joins verbs drifting differences",
+    "access applying connecting directory history pull reading automap automap_notes "
+    "note_candidates note_reasons note_views trying entities depending foreseeing releasing "
+    "changing undoing mapping rendering rendering_words withdrawing evidence guard choices "
+    "choices_notes option columns searching dates filters listing counting standing overview panel "
+    "run_log trail reports rows row_words row_icons cli_text explain explain_notes explain_people "
+    "explanation content set_aside note_tables zones_apart automap_people near_entries "
+    "people_pairs people_reasons suggesting host_changes explain_directory",
     "runs sync schedule heartbeat account_settings",
-    "views admin_views connect_views run_views row_views created_view way_back web jobs forms htmx",
+    "views admin_views connect_views run_views row_views choice_views created_view rendering_views "
+    "way_back web jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
 )

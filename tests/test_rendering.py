@@ -98,7 +98,8 @@ def test_an_edited_note_is_applied_again(practice: Practice) -> None:
     assert practice.counts(practice.run())["note"].rendered == 1
     assert appointment(practice).results_notes == "Better."
     found = rows(practice)
-    assert found["note-1", 1] == found["note-1", 2] == RENDERED
+    assert found["note-1", 1] == ("replaced", False, [])
+    assert found["note-1", 2] == RENDERED
     assert len(found) == 4
 
 

@@ -25,7 +25,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
 
     Environment: DATA_FOLDER (else `var` in the project), DATABASE_URL (else SQLite in that folder),
     SECRET_KEY (else one that is made once and kept there). Others add cards to the pages Settings
-    and Reports by `app.extensions["host_menu"]`, see `pages.MenuEntry`.
+    and Reports, and links to an appointment's, see `menu.MenuEntry`.
     """
     app = Flask(__name__, template_folder="templates", static_folder="static")
     app.config.from_mapping(

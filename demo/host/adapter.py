@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from flask import url_for
 from flask_login import current_user
-from sqlalchemy import Select, and_, case, false, or_, select, true
+from sqlalchemy import Select, and_, bindparam, case, false, or_, select, true
 from sqlalchemy.orm import joinedload
 
 from ensora_plugin.host import ALL, Actor, Entity, NoteView, Refusal, Rendering
@@ -26,7 +26,24 @@ PAGES: Mapping[Entity, str] = {
     "staff": "staff",
     "appointment": "appointments",
 }
-GONE = Rendering(False, False, [Refusal("not_found", "The appointment no longer exists.")])
+GONE = Rendering(
+    False, False, [Refusal("not_found", "The appointment no longer exists.", "scheduler")]
+)
+
+
+#: An appointment with what its rules read; built once, since that costs as much as asking.
+_WHOLE = (
+    select(Appointment)
+    .where(Appointment.id == bindparam("one"), Appointment.account_id == bindparam("of_account"))
+    .options(
+        joinedload(Appointment.agency),
+        joinedload(Appointment.client),
+        joinedload(Appointment.staff),
+        joinedload(Appointment.signature),
+    )
+    .with_for_update(of=Appointment)
+    .execution_options(populate_existing=True)
+)
 
 
 class DemoHost:
@@ -134,20 +151,9 @@ class DemoHost:
 
     def _appointment(self, account: str, appointment_id: Any) -> Appointment | None:
         """Load it as it stands now, its row locked: it may just have been cancelled."""
-        return db.session.scalar(
-            select(Appointment)
-            .where(Appointment.id == appointment_id, Appointment.account_id == account)
-            .options(
-                joinedload(Appointment.agency),
-                joinedload(Appointment.client),
-                joinedload(Appointment.staff),
-                joinedload(Appointment.signature),
-            )
-            .with_for_update(of=Appointment)
-            .execution_options(populate_existing=True)
-        )
+        return db.session.scalar(_WHOLE, {"one": appointment_id, "of_account": account})
 
     def _said(self, outcome: rendering.Outcome) -> Rendering:
         """Translate the host's own outcome into the plugin's words."""
-        refusals = [Refusal(code, text) for code, text in outcome.refusals]
+        refusals = [Refusal(one.code, one.text, one.mended_by) for one in outcome.refusals]
         return Rendering(outcome.stored, outcome.rendered, refusals)

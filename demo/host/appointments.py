@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from flask import Response, abort, flash, make_response, redirect, url_for
+from flask import Response, abort, flash, make_response, redirect, request, url_for
 from flask_admin import expose
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import ValidationError
 
-from . import clock
+from . import clock, signing
 from .by_hand import ACTIONS
 from .display import KINDS, STATUS, day
 from .entities import EntityView, by_agency, by_choice, by_day
 from .events import entities_changed
 from .forms import AppointmentForm
+from .menu import links
 from .models import Agency, Appointment, db
-from .rules import RENDERED, SCHEDULED, closed_periods, is_closed, locks, validate
+from .rules import RENDERED, SCHEDULED, Refusal, closed_periods, is_closed, locks, validate
 
 BUTTONS = {action.name: action for action in ACTIONS}
 #: A picture that a browser shows and does nothing else with.
@@ -66,14 +68,14 @@ class AppointmentsView(EntityView):
         by_day("from", "From", lambda first: Appointment.date >= first),
         by_day("to", "To", lambda last: Appointment.date <= last),
     )
-    pages = EntityView.pages | {"show", "signature", "act"}
+    pages = EntityView.pages | {"show", "signature", "act", "sign", "unsign"}
 
     def saved_url(self, model: Appointment) -> str:
         return url_for(".show", id=model.id)
 
     def edit_form(self, obj: Appointment | None = None) -> Any:
         form = super().edit_form(obj)
-        if obj is not None and obj.signature is not None:
+        if obj is not None and obj.signature is not None and obj.signature.source:
             # The words of a session note are the therapist's; only the next version changes them.
             del form.results_notes
         return form
@@ -114,6 +116,7 @@ class AppointmentsView(EntityView):
             locks=locks(appointment),
             refusals=refusals,
             actions=[one for one in ACTIONS if one.offered(appointment)],
+            links=links(appointment.id),
         )
 
     @expose("/<int:id>/<any(guardian, therapist):who>.png")
@@ -131,12 +134,31 @@ class AppointmentsView(EntityView):
         """Do what a button of the page says, or tell why not."""
         appointment = self._loaded(id, lock=True)
         action = BUTTONS[verb]
-        refusals = action.verb(db.session, appointment, clock.now())
+        return self._done(id, action.verb(db.session, appointment, clock.now()), action.done)
+
+    @expose("/<int:id>/sign/<any(guardian, therapist):who>", methods=("POST",))
+    def sign(self, id: int, who: Literal["guardian", "therapist"]) -> BaseResponse:
+        """Add a picture of what was signed on paper."""
+        file = request.files.get("picture")
+        if file is None:
+            abort(400)
+        appointment = self._loaded(id, lock=True)
+        refusals = signing.sign(db.session, appointment, who, file.stream, clock.now())
+        return self._done(id, refusals, "Signed.")
+
+    @expose("/<int:id>/unsign/<any(guardian, therapist):who>", methods=("POST",))
+    def unsign(self, id: int, who: Literal["guardian", "therapist"]) -> BaseResponse:
+        """Take a signature away that was added by hand."""
+        appointment = self._loaded(id, lock=True)
+        return self._done(id, signing.unsign(db.session, appointment, who), "Signature removed.")
+
+    def _done(self, id: int, refusals: Sequence[Refusal], done: str) -> BaseResponse:
+        """Commit, say what came of it, and lead back to the page."""
         db.session.commit()
         if refusals:
             flash(" ".join(refusal.text for refusal in refusals), "danger")
         else:
-            flash(action.done, "success")
+            flash(done, "success")
             entities_changed.send(self, kind=self.entity, ids=[id])
         return redirect(url_for(".show", id=id, back=self.back()))
 

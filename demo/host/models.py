@@ -188,9 +188,12 @@ class AppointmentSignature(db.Model):
     __table_args__ = (UniqueConstraint("appointment_id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     appointment_id: Mapped[int] = mapped_column(ForeignKey("appointment.id"))
+    #: The session note, empty where somebody only signed by hand.
     source: Mapped[str] = mapped_column(String(80), default="")
     source_version: Mapped[int] = mapped_column(default=0)
     source_checksum: Mapped[str] = mapped_column(String(32), default="")
+    #: What stood in Results Notes before the session note came; comes back when that is taken out.
+    typed_before: Mapped[str] = mapped_column(Text, default="")
     guardian_name: Mapped[str] = mapped_column(Text, default="")
     relationship_to_client: Mapped[str] = mapped_column(Text, default="")
     session_date: Mapped[date | None]
@@ -199,11 +202,15 @@ class AppointmentSignature(db.Model):
     guardian_signature: Mapped[bytes | None] = mapped_column(LargeBinary)
     #: A picture without ink: kept, but it counts as no signature.
     guardian_blank: Mapped[bool] = mapped_column(default=False)
+    #: Added on the appointment's page; no session note takes it away.
+    guardian_by_hand: Mapped[bool] = mapped_column(default=False)
     guardian_signed_at: Mapped[datetime | None]
     guardian_location: Mapped[str] = mapped_column(Text, default="")
     therapist_signature: Mapped[bytes | None] = mapped_column(LargeBinary)
     #: A picture without ink: kept, but it counts as no signature.
     therapist_blank: Mapped[bool] = mapped_column(default=False)
+    #: Added on the appointment's page; no session note takes it away.
+    therapist_by_hand: Mapped[bool] = mapped_column(default=False)
     therapist_signed_at: Mapped[datetime | None]
     therapist_location: Mapped[str] = mapped_column(Text, default="")
     appointment: Mapped[Appointment] = relationship(back_populates="signature")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -17,24 +16,11 @@ from . import clock
 from .access import may, visible
 from .appointments import AppointmentsView
 from .entities import EntityView
+from .menu import MenuEntry, entries
 from .models import Agency, Appointment, Client, Staff, db
 from .people import AgenciesView, ClientsView, StaffView
 from .rules import CANCELLED, RENDERED, SCHEDULED, SERVICE
 from .signin import ask
-
-
-class MenuEntry(NamedTuple):
-    """A card on the Settings or the Reports page.
-
-    `app.extensions["host_menu"]["settings"]` and `["reports"]` are lists of such entries (any four
-    values in this order will do), or of functions without arguments that return one for the
-    current request.
-    """
-
-    title: str
-    text: str
-    url: str
-    visible: bool
 
 
 class Link(NamedTuple):
@@ -105,14 +91,6 @@ def _progress(since: Any) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def entries(section: str) -> Iterator[MenuEntry]:
-    """Yield what others offered for a section ("settings" or "reports") and this person may see."""
-    for offered in current_app.extensions["host_menu"][section]:
-        entry = MenuEntry(*(offered() if callable(offered) else offered))
-        if entry.visible:
-            yield entry
-
-
 def _agencies_card() -> MenuEntry:
     return MenuEntry(
         "Agencies",
@@ -150,6 +128,7 @@ def _section() -> str | None:
 def init_app(app: Flask) -> None:
     """Add every page of the site to `app`."""
     app.extensions["host_menu"] = {"settings": [_agencies_card], "reports": []}
+    app.extensions["host_links"] = []
     theme = BootstrapTheme(folder="bootstrap4", base_template="host/base.html")
     admin = Admin(app, name="Practice Admin", url="/", index_view=Home(url="/"), theme=theme)
     views: tuple[tuple[type[EntityView], Any, str], ...] = (

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ensora_plugin.host import NoteView, Signature
 
 
+SIGNERS = ("guardian", "therapist")
+
+
 class Outcome(NamedTuple):
     """What a verb did: the note is stored (or taken out); it is rendered now; why not."""
 
@@ -33,12 +36,13 @@ def render(session: Session, appointment: Appointment, note: NoteView, *, now: d
     A locked appointment is not touched. A version that is there already is not written again; a
     later one that no longer validates takes the rendering back: only what validates may be billed.
     """
-    if refusals := locks(appointment):
-        return Outcome(False, appointment.status == RENDERED, refusals)
-    if not _holds(appointment, note):
-        _store(appointment, note)
-    elif appointment.status == RENDERED:
+    holds = _holds(appointment, note)
+    if holds and appointment.status == RENDERED:
         return Outcome(True, True)
+    if refusals := locks(appointment):
+        return Outcome(holds, appointment.status == RENDERED, refusals)
+    if not holds:
+        _store(appointment, note)
     refusals = complete(session, appointment, now=now)
     if refusals and appointment.status == RENDERED:
         reopen(session, appointment)
@@ -50,13 +54,13 @@ def withdraw(session: Session, appointment: Appointment, note: NoteView) -> Outc
 
     Where another note, or none, stands in the appointment there is nothing to take out.
     """
+    window = appointment.signature
+    if window is None or window.source != note.vendor_id:
+        return Outcome(True, appointment.status == RENDERED)
     if refusals := locks(appointment):
         return Outcome(False, appointment.status == RENDERED, refusals)
-    window = appointment.signature
-    if window is not None and window.source == note.vendor_id:
-        appointment.results_notes = appointment.render_location = ""
-        appointment.signature = None
-        reopen(session, appointment)
+    _take_out(appointment, window)
+    reopen(session, appointment)
     return Outcome(True, appointment.status == RENDERED)
 
 
@@ -93,6 +97,8 @@ def _store(appointment: Appointment, note: NoteView) -> None:
     """Write Results Notes and the nine facts; the one location serves all three."""
     window = appointment.signature or AppointmentSignature()
     appointment.signature = window
+    if not window.source:
+        window.typed_before = appointment.results_notes
     appointment.results_notes = note.text
     appointment.render_location = note.location
     window.source, window.source_version = note.vendor_id, note.version
@@ -108,7 +114,26 @@ def _store(appointment: Appointment, note: NoteView) -> None:
     _sign(window, "therapist", note.therapist_signature)
 
 
+def _take_out(appointment: Appointment, window: AppointmentSignature) -> None:
+    """Leave the appointment as it was before the note: what people typed and signed by hand."""
+    appointment.results_notes, appointment.render_location = window.typed_before, ""
+    kept = [who for who in SIGNERS if getattr(window, f"{who}_by_hand")]
+    if not kept:
+        appointment.signature = None
+        return
+    window.source, window.source_version, window.typed_before = "", 0, ""
+    window.source_checksum = ""
+    window.guardian_name = window.relationship_to_client = ""
+    window.guardian_location = window.therapist_location = ""
+    window.session_date = window.session_start = window.session_end = None
+    for who in set(SIGNERS) - set(kept):
+        _sign(window, who, None)
+
+
 def _sign(window: AppointmentSignature, who: str, signature: Signature | None) -> None:
+    if signature is None and getattr(window, f"{who}_by_hand"):
+        return
+    setattr(window, f"{who}_by_hand", False)
     setattr(window, f"{who}_signature", signature.png if signature else None)
     setattr(window, f"{who}_blank", signature.blank if signature else False)
     setattr(window, f"{who}_signed_at", stored(signature.signed_at) if signature else None)

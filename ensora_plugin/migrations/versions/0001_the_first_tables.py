@@ -386,11 +386,15 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("applied", sa.Boolean(), nullable=False),
         sa.Column("refusals", sa.JSON(), nullable=False),
+        sa.Column("signatures", sa.JSON(), nullable=False),
+        sa.Column("applied_at", sa.DateTime(), nullable=True),
+        sa.Column("applied_run_id", sa.Integer(), nullable=True),
+        sa.Column("applied_by", sa.String(length=80), nullable=True),
         sa.Column("run_id", sa.Integer(), nullable=True),
         sa.Column("by", sa.String(length=80), nullable=True),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.CheckConstraint(
-            "state IN ('rendered', 'refused', 'failed', 'withdrawn')",
+            "state IN ('rendered', 'refused', 'failed', 'withdrawn', 'replaced')",
             name=op.f("ck_ensora_rendering_state"),
         ),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,2 @@
+// The Print button of the evidence sheet.
+document.querySelectorAll("[data-prints]").forEach((button) => button.addEventListener("click", () => window.print()));

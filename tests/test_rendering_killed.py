@@ -1,0 +1,96 @@
+"""Rendering processes killed with -9 wherever they are, two at a time: once all the same."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+
+from demo.host.models import Appointment, AppointmentSignature
+from ensora_plugin.models import RenderingRow
+from tests.opened import open_small
+from tests.practices import Practice
+from tests.small import ACCOUNT, DAY, Small
+
+NOTES, KILLS = 120, 10
+
+
+def many() -> Small:
+    """Notes over many days, each with its appointment."""
+    small = Small()
+    small.trio()
+    for number in range(NOTES):
+        day, hour = DAY - timedelta(days=number // 8), 8 + number % 8
+        small.note(f"{hour:02}:00", f"{hour:02}:50", day, text=f"Note {number + 1}")
+        small.appointment(f"{hour:02}:00", f"{hour:02}:50", day)
+    return small
+
+
+def start(url: str, practice: Practice) -> subprocess.Popen[str]:
+    account_id = str(practice.account_id(ACCOUNT))
+    practice.session.rollback()
+    command = [sys.executable, "-m", "tests.render_until_killed", url, account_id, ACCOUNT]
+    root = Path(__file__).parents[1]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "began\n"
+    return process
+
+
+def states(practice: Practice) -> dict[int, tuple[str, str, int]]:
+    """Appointment -> text, status, renderings of ours that say so."""
+    practice.session.rollback()
+    ours = Counter(
+        int(id)
+        for id in practice.session.scalars(
+            select(RenderingRow.appointment_id).where(
+                RenderingRow.applied, RenderingRow.state == "rendered"
+            )
+        )
+    )
+    rows = practice.session.execute(
+        select(Appointment.id, Appointment.results_notes, Appointment.status)
+    )
+    found = {row.id: (row.results_notes, row.status, ours[row.id]) for row in rows}
+    practice.session.rollback()
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_killed_anywhere_an_appointment_shows_its_note_once_or_not_at_all(
+    database_url: str,
+) -> None:
+    rng = random.Random(9)
+    with open_small(database_url, many()) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        whole = {id: (f"Note {id}", "rendered", 1) for id in range(1, NOTES + 1)}
+        halfway = False
+        for _kill in range(KILLS):
+            pair = [start(database_url, practice) for _ in range(2)]
+            time.sleep(rng.uniform(0.02, 0.4))
+            for process in pair:
+                process.kill()
+            for process in pair:
+                process.communicate(timeout=30)
+            found = states(practice)
+            halfway = halfway or {state[1] for state in found.values()} == {"rendered", "scheduled"}
+            for id, state in found.items():
+                # The host's rows and ours are there together, or neither.
+                assert state in (whole[id], ("", "scheduled", 0)), id
+        assert halfway
+        pair = [start(database_url, practice) for _ in range(2)]
+        for process in pair:
+            assert process.communicate(timeout=120)[0] == "ended\n"
+            assert process.returncode == 0
+        assert states(practice) == whole
+        assert len(practice.session.scalars(select(AppointmentSignature)).all()) == NOTES
+        assert len(practice.session.scalars(select(RenderingRow)).all()) == NOTES
+        if database_url.startswith("sqlite"):
+            assert practice.session.scalar(text("PRAGMA integrity_check")) == "ok"
