@@ -44,7 +44,8 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
             Mapping.at.label("at"),
             Mapping.reason.label("reason"),
             func.coalesce(Mapping.version, 0).label("version"),
-            dependents_of(kind).label("dependents"),
+            # Only a mapping of a person is deleted, so only there it matters what stands on it.
+            case((Mapping.state == "user", dependents_of(kind)), else_=0).label("dependents"),
             *(column.label(f"entity_{column.key}") for column in entity.c),
         )
         .outerjoin(Mapping, mapping_of(kind))

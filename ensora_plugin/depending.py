@@ -53,19 +53,17 @@ _NOTES_OF = {
 
 def _depending(of: Kind, table: Any, belongs: Any, record: Any) -> Any:
     stands = aliased(Mapping, name=f"{of.name}_standing")
+    # An EXISTS keeps databases from coming in by all the mappings of a kind.
+    mapped = exists().where(
+        stands.account_id == table.account_id,
+        stands.kind == of.name,
+        stands.vendor_id == table.vendor_id,
+        stands.host_id.is_not(None),
+    )
     return (
         select(func.count())
         .select_from(table)
-        .join(
-            stands,
-            and_(
-                stands.account_id == table.account_id,
-                stands.kind == of.name,
-                stands.vendor_id == table.vendor_id,
-                stands.host_id.is_not(None),
-            ),
-        )
-        .where(table.account_id == record.account_id, belongs)
+        .where(table.account_id == record.account_id, belongs, mapped)
         .correlate(record)
         .scalar_subquery()
     )

@@ -16,8 +16,11 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
     *("--disable-component-update", "--disable-sync", "--disable-quic"),
 )
-#: The browser itself reports an answer that refuses something; the page says it in words.
-_REFUSALS = re.compile(r"the server responded with a status of (409|422)")
+#: The browser itself reports an answer that refuses something, and a lost connection; the page says
+#: both in words.
+_REFUSALS = re.compile(
+    r"the server responded with a status of (401|409|422)|net::ERR_INTERNET_DISCONNECTED"
+)
 
 
 def chromium() -> str:
