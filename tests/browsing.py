@@ -16,10 +16,11 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
     *("--disable-component-update", "--disable-sync", "--disable-quic"),
 )
-#: The browser itself reports an answer that refuses something, and a lost connection; the page says
-#: both in words.
+#: The browser and htmx report an answer that refuses something, and a lost connection; the page
+#: says both in words.
 _REFUSALS = re.compile(
     r"the server responded with a status of (401|409|422)|net::ERR_INTERNET_DISCONNECTED"
+    r"|^Response Status Error Code (401|409|422) from|^htmx:(sendError|afterRequest),"
 )
 
 
@@ -56,7 +57,7 @@ def page_of(browser: Browser, address: str, **context: object) -> Iterator[Page]
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     opened.close()
-    assert errors == []
+    assert not errors, errors
 
 
 def sign_in(page: Page, name: str) -> None:

@@ -22,6 +22,9 @@ def page(chromium: Browser, demo: str) -> Iterator[Page]:
     with page_of(chromium, demo) as page:
         sign_in(page, "eve")
         page.goto("/synchronization/clients/?show=to-map")
+        # A pull that ends meanwhile has something to say as well.
+        expect(page.locator("#ensora-progress")).to_contain_text("Connected", timeout=60_000)
+        page.reload()
         yield page
 
 
