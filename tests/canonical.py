@@ -33,6 +33,7 @@ from ensora_plugin.models import (
 Told = dict[str, list[str]]
 
 _PASSING = {"id", "run_id", "at", "touched", "checksum", "updated_at", "rendered_at"}
+_PASSING |= {"applied_at", "applied_run_id"}
 _PLAIN = [kind.model for kind in KINDS] + [
     *(Membership, Mapping, Rejected, RenderingRow, SetAside, Directory, DirectoryAgency)
 ]
