@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, select, update
 
+from .bulk import insert_rows
 from .clock import utcnow
 from .crypto import Sealer
-from .database import AnySession, insert_rows
+from .database import AnySession
 from .errors import Sealed
 from .models import Content, RenderingRow, ReplacedContent
 from .records import NoteIn

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
+from .bulk import insert_rows
 from .clock import as_utc, utcnow
 from .content import forget_content, write_content
 from .crypto import Sealer
-from .database import AnySession, insert_rows, upsert
+from .database import AnySession, upsert
 from .kinds import Kind
 from .models import Connection, Feed, Membership, Note, Student
 from .pages import Page, place_name

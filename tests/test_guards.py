@@ -31,7 +31,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 LAYERS = (
     "errors config signals clock text reasons matching database log processes likeness deadline",
     "models host adapter_check crypto transport records pages vendor soap signature migrating "
-    "host_marks",
+    "host_marks bulk",
     "kinds",
     "access connecting directory history content set_aside pull reading automap automap_notes "
     "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
