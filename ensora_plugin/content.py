@@ -22,16 +22,16 @@ def content_place(account_id: int, note_id: str, version: int) -> tuple[object, 
     return (account_id, "content", note_id, version, "sealed")
 
 
-def write_content(
-    session: AnySession, account_id: int, sealer: Sealer, notes: Sequence[NoteIn]
-) -> None:
-    """Seal the fields of notes; a version that was applied stays as it was applied."""
-    rows = []
-    for note in notes:
-        bound = content_place(account_id, note.id, note.version)
-        sealed = sealer.seal(content_bytes(note.fields), *bound)
-        key = {"account_id": account_id, "note_id": note.id, "version": note.version}
-        rows.append(key | {"sealed": sealed})
+def content_row(account_id: int, sealer: Sealer, note: NoteIn) -> dict[str, Any]:
+    """Return a note's row of `Content`, its fields sealed."""
+    bound = content_place(account_id, note.id, note.version)
+    sealed = sealer.seal(content_bytes(note.fields), *bound)
+    key = {"account_id": account_id, "note_id": note.id, "version": note.version}
+    return key | {"sealed": sealed}
+
+
+def write_content(session: AnySession, rows: Sequence[dict[str, Any]]) -> None:
+    """Store sealed fields of notes; a version that was applied stays as it was applied."""
     insert_rows(session, Content.__table__, rows, doubles=True)
 
 

@@ -18,6 +18,8 @@ from sqlalchemy import (
     Table,
     Time,
     Uuid,
+    any_,
+    bindparam,
     cast,
     event,
     literal,
@@ -101,12 +103,16 @@ _BOUNDS = text(
 @contextmanager
 def kept_plans(session: AnySession) -> Iterator[None]:
     """Let PostgreSQL plan the check of a foreign key once, not for each of many rows."""
-    if session.get_bind().dialect.name != "postgresql":
-        yield
-        return
-    session.execute(_PLANS, {"mode": "auto"})
+    keep_plans(session)
     yield
-    session.execute(_PLANS, {"mode": "force_custom_plan"})
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(_PLANS, {"mode": "force_custom_plan"})
+
+
+def keep_plans(session: AnySession) -> None:
+    """Do as `kept_plans`, to the end of the transaction."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(_PLANS, {"mode": "auto"})
 
 
 @contextmanager
@@ -157,6 +163,14 @@ _GROWN = text(
     "EXISTS (SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
     "(c.relnamespace::regnamespace::text, c.relname)))"
 )
+
+
+def one_of(column: SQLColumnExpression[str], name: str, dialect: str) -> ColumnElement[bool]:
+    """Return the condition that a column holds one of the texts of the parameter `name`."""
+    if dialect == "postgresql":
+        # One parameter, and one text of the statement, for any number of them.
+        return column == any_(bindparam(name, type_=postgresql.ARRAY(String)))
+    return column.in_(bindparam(name, expanding=True))
 
 
 def insert_for(session: AnySession, table: Table) -> Any:

@@ -1,4 +1,4 @@
-"""A feed's pages in order, one read ahead: the vendor answers while the page before is written."""
+"""A feed's pages in order, one read ahead and made ready while the page before is written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import AnswerTooLarge, AnswerUnreadable, CursorGone, VendorBroke
 from .kinds import Kind
@@ -23,23 +23,34 @@ _SAME_PAGES = 3
 #: ends it then.
 _PATIENCE = 5.0
 
-_Ask = Callable[[str | None], Page[Any]]
+S = TypeVar("S")
+_Ask = Callable[[str | None], tuple[Page[Any], S]]
 
 
 def read_feed(
-    vendor: DataCollection, kind: Kind, cursor: str | None, size: int
-) -> Generator[Page[Any], None, None]:
-    """Yield the pages of a feed from `cursor` on; while one is in use the next is asked for.
+    vendor: DataCollection,
+    kind: Kind,
+    cursor: str | None,
+    size: int,
+    ready: Callable[[Page[Any]], S],
+) -> Generator[tuple[Page[Any], S], None, None]:
+    """Yield the pages of a feed from `cursor` on, each with what `ready` makes of it; while one is
+    in use the next is asked for and made ready.
 
     Raises `VendorBroke`, after the last page of use, where the feed would never end and where a
     record can neither be read nor passed; a cursor that is gone starts the feed over, once.
     """
-    ask = _Asker(vendor, kind.name, size)
+    asker = _Asker(vendor, kind.name, size)
+
+    def ask(cursor: str | None) -> tuple[Page[Any], S]:
+        page = asker(cursor)
+        return page, ready(page)
+
     over, path, coming = False, _Path(cursor), _now(ask, cursor)
     try:
         while True:
             try:
-                page = coming.result()
+                page, made = coming.result()
             except CursorGone:
                 if over or cursor is None:
                     raise
@@ -50,9 +61,9 @@ def read_feed(
             if page.has_more and not page.stuck and not endless:
                 cursor = page.cursor
                 coming = _ahead(ask, cursor)
-            yield page
+            yield page, made
             if page.stuck:
-                raise VendorBroke(_STUCK.format(kind.plural.lower(), ask.stuck))
+                raise VendorBroke(_STUCK.format(kind.plural.lower(), asker.stuck))
             if endless:
                 raise VendorBroke(_ENDLESS.format(kind.plural.lower()))
             if not page.has_more:
@@ -127,7 +138,7 @@ def _checksum(item: Whole[Any] | Broken) -> bytes | str:
     return item.vendor_id if isinstance(item, Broken) else item.checksum
 
 
-def _answer(ask: _Ask, cursor: str | None, future: Future[Page[Any]]) -> None:
+def _answer(ask: _Ask[S], cursor: str | None, future: Future[tuple[Page[Any], S]]) -> None:
     try:
         future.set_result(ask(cursor))
     except BaseException as error:
@@ -135,14 +146,14 @@ def _answer(ask: _Ask, cursor: str | None, future: Future[Page[Any]]) -> None:
         future.set_exception(error)
 
 
-def _now(ask: _Ask, cursor: str | None) -> Future[Page[Any]]:
-    future: Future[Page[Any]] = Future()
+def _now(ask: _Ask[S], cursor: str | None) -> Future[tuple[Page[Any], S]]:
+    future: Future[tuple[Page[Any], S]] = Future()
     _answer(ask, cursor, future)
     return future
 
 
-def _ahead(ask: _Ask, cursor: str | None) -> Future[Page[Any]]:
+def _ahead(ask: _Ask[S], cursor: str | None) -> Future[tuple[Page[Any], S]]:
     """Ask in a thread that nobody has to wait for when the process ends."""
-    future: Future[Page[Any]] = Future()
+    future: Future[tuple[Page[Any], S]] = Future()
     Thread(target=_answer, args=(ask, cursor, future), daemon=True).start()
     return future

@@ -19,6 +19,7 @@ from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer
 from .database import begin_write, sqlstate
+from .drafts import Drafts, Place
 from .errors import (
     DatabaseFailed,
     EndedByPerson,
@@ -35,7 +36,7 @@ from .host_changes import touch_changed_appointments
 from .kinds import KINDS, NOTE, Kind
 from .mapping import lock_account
 from .models import Connection
-from .pull import Place, stored_cursor, write_page
+from .pull import stored_cursor, write_page
 from .reading import read_feed
 from .rendering import Work, render_due
 from .runs import Claim, Ending, add_counts, end_run, hold, release
@@ -151,11 +152,14 @@ def _pull_kind(
     cursor = stored_cursor(session, claimed.account_id, kind)
     # Nothing is open while the vendor answers.
     session.rollback()
-    with closing(read_feed(vendor, kind, cursor, services.settings.page_size)) as pages:
-        for page in pages:
+    drafts = Drafts(place, kind)
+    feed = read_feed(vendor, kind, cursor, services.settings.page_size, drafts.of_page)
+    with closing(feed) as pages:
+        for page, made in pages:
             begin_write(session)
             _hold(services, claimed, "pull")
-            tally = write_page(session, place, kind, page)
+            tally = write_page(session, drafts, page, made)
+            drafts.worth_it = bool(tally.new or tally.changed)
             add_counts(session, claimed, kind, asdict(tally))
             session.commit()
             _stop_if_asked(services)

@@ -33,11 +33,11 @@ LAYERS = (
     "models host adapter_check crypto transport records pages vendor soap signature migrating "
     "host_marks bulk",
     "kinds",
-    "access connecting directory history content set_aside pull reading automap automap_notes "
-    "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
-    "overview panel reports rows cli_text note_tables zones_apart automap_people near_entries "
-    "people_pairs people_reasons suggesting host_changes explain explain_notes explain_people "
-    "explanation explain_directory",
+    "access connecting directory history content set_aside drafts pull reading automap "
+    "automap_notes note_candidates note_reasons trying mapping rendering withdrawing guard "
+    "choices listing overview panel reports rows cli_text note_tables zones_apart "
+    "automap_people near_entries people_pairs people_reasons suggesting host_changes "
+    "explain explain_notes explain_people explanation explain_directory",
     "runs sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
