@@ -30,11 +30,6 @@ def content_row(account_id: int, sealer: Sealer, note: NoteIn) -> dict[str, Any]
     return key | {"sealed": sealed}
 
 
-def write_content(session: AnySession, rows: Sequence[dict[str, Any]]) -> None:
-    """Store sealed fields of notes; a version that was applied stays as it was applied."""
-    insert_rows(session, Content.__table__, rows, doubles=True)
-
-
 def forget_content(
     session: AnySession, account_id: int, sealer: Sealer, notes: Sequence[NoteIn]
 ) -> None:

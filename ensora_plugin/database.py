@@ -103,16 +103,12 @@ _BOUNDS = text(
 @contextmanager
 def kept_plans(session: AnySession) -> Iterator[None]:
     """Let PostgreSQL plan the check of a foreign key once, not for each of many rows."""
-    keep_plans(session)
+    if session.get_bind().dialect.name != "postgresql":
+        yield
+        return
+    session.execute(_PLANS, {"mode": "auto"})
     yield
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(_PLANS, {"mode": "force_custom_plan"})
-
-
-def keep_plans(session: AnySession) -> None:
-    """Do as `kept_plans`, to the end of the transaction."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(_PLANS, {"mode": "auto"})
+    session.execute(_PLANS, {"mode": "force_custom_plan"})
 
 
 @contextmanager

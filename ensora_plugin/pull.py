@@ -8,15 +8,15 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, select
+from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select
 
-from .bulk import insert_rows
+from .bulk import Writes
 from .clock import as_utc, utcnow
-from .content import forget_content, write_content
-from .database import AnySession, keep_plans, one_of, upsert
+from .content import forget_content
+from .database import AnySession, one_of
 from .drafts import Draft, Drafts, Place
 from .kinds import Kind
-from .models import Connection, Feed, Membership, Note, SetAside, Student
+from .models import Connection, Content, Feed, Membership, Note, SetAside, Student
 from .pages import Page, place_name
 from .records import Broken, Whole
 from .set_aside import write_set_aside
@@ -42,47 +42,35 @@ def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | Non
 
 
 def write_page(
-    session: AnySession,
+    writes: Writes,
     drafts: Drafts,
     page: Page[Any],
     ready: Mapping[bytes, Draft] = MappingProxyType({}),
 ) -> Tally:
-    """Store a page's records and its cursor; flushes, never commits.
+    """Put a page's records and its cursor into the last writes of a transaction.
 
     Only what is new or changed is written, from the drafts that are `ready` where they are. A
     record that goes back in version is left as it stands.
     """
-    place, kind = drafts.place, drafts.kind
+    session, place, kind = writes.session, drafts.place, drafts.kind
     whole, broken = _last_words(page)
-    new, changed = _compare(session, place, kind, whole)
-    own = {"account": place.account_id, "of_kind": kind.name}
-    standing = session.connection().execute(_STANDING, own).one()
-    if standing.aside or broken:
+    stored = _stored(session, place, kind, whole)
+    new, changed = _compare(whole, stored.records)
+    if stored.aside or broken:
         read = [*whole, place_name(page.asked)]
         write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
     _make_room(session, place, kind, new, changed)
-    # From here on PostgreSQL only inserts and looks up foreign keys.
-    keep_plans(session)
-    more = {"touched": standing.generation} if kind.model is Note else {}
+    more = {"touched": stored.generation} if kind.model is Note else {}
     added = _written(drafts, ready, more, new)
     replaced = _written(drafts, ready, more, [one.item for one in changed])
-    _write_records(session, kind, added, replaced)
+    _write_records(writes, kind, added, replaced)
     # What left use since automap last went on, less what came back, adds up page by page.
     pairs = zip(changed, replaced, strict=True)
     gone = sum(one.old.in_use - kind.in_use(draft.row) for one, draft in pairs)
     row = {"account_id": place.account_id, "kind": kind.name, "cursor": page.cursor}
     row |= {"moved_at": utcnow(), "gone": gone}
-    upsert(session, Feed.__table__, [row], ["account_id", "kind"], adding=("gone",))
+    writes.put(Feed.__table__, [row], key=("account_id", "kind"), adding=("gone",))
     return _tally(page, new, changed)
-
-
-#: The account's generation, and whether records of a kind are set aside.
-_STANDING = select(
-    Connection.generation,
-    exists()
-    .where(SetAside.account_id == Connection.id, SetAside.kind == bindparam("of_kind"))
-    .label("aside"),
-).where(Connection.id == bindparam("account"))
 
 
 def _tally(page: Page[Any], new: Sequence[Any], changed: Sequence[Any]) -> Tally:
@@ -120,14 +108,51 @@ class _Changed:
     old: Any
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """What stands before a page is written: its records, by id, the account's generation, and
+    whether records of the kind are set aside.
+    """
+
+    records: dict[str, Any]
+    generation: int
+    aside: bool
+
+
+def _stored(session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]) -> _Stored:
+    connection = session.connection()
+    own = {"account": place.account_id, "of_kind": kind.name, "ids": list(whole)}
+    rows = connection.execute(_standing(kind, connection.dialect.name), own).all()
+    records = {row.vendor_id: row for row in rows if row.vendor_id is not None}
+    return _Stored(records, rows[0].generation, rows[0].aside)
+
+
+@cache
+def _standing(kind: Kind, dialect: str) -> Any:
+    """SELECT what stands of some `ids` of an `account`; without any of them it is one row."""
+    model: Any = kind.model
+    version = model.version if model is Note else model.id * 0
+    aside = SetAside.account_id == Connection.id, SetAside.kind == bindparam("of_kind")
+    of_page = model.account_id == bindparam("account"), one_of(model.vendor_id, "ids", dialect)
+    return (
+        select(
+            Connection.generation,
+            exists().where(*aside).label("aside"),
+            model.vendor_id,
+            model.checksum,
+            model.modified_at,
+            version.label("version"),
+            (~kind.settled).label("in_use"),
+        )
+        .select_from(outerjoin(Connection, model, and_(*of_page)))
+        .where(Connection.id == bindparam("account"))
+    )
+
+
 def _compare(
-    session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]
+    whole: dict[str, Whole[Any]], stored: dict[str, Any]
 ) -> tuple[list[Whole[Any]], list[_Changed]]:
     """Return those of a page's records that are new, and those that changed."""
-    connection = session.connection()
-    own = {"account": place.account_id, "ids": list(whole)}
-    found = connection.execute(_stored(kind, connection.dialect.name), own)
-    stored = {row.vendor_id: row for row in found}
     new = [item for vendor_id, item in whole.items() if vendor_id not in stored]
     changed = [
         _Changed(whole[vendor_id], old)
@@ -136,20 +161,6 @@ def _compare(
         and _stand(whole[vendor_id].record) >= (old.version, old.modified_at)
     ]
     return new, changed
-
-
-@cache
-def _stored(kind: Kind, dialect: str) -> Any:
-    """SELECT what is compared of the stored records of some `ids` of an `account`."""
-    model: Any = kind.model
-    version = model.version if model is Note else model.id * 0
-    return select(
-        model.vendor_id,
-        model.checksum,
-        model.modified_at,
-        version.label("version"),
-        (~kind.settled).label("in_use"),
-    ).where(model.account_id == bindparam("account"), one_of(model.vendor_id, "ids", dialect))
 
 
 def _make_room(
@@ -206,15 +217,16 @@ def _written(
 
 
 def _write_records(
-    session: AnySession, kind: Kind, added: Sequence[Draft], replaced: Sequence[Draft]
+    writes: Writes, kind: Kind, added: Sequence[Draft], replaced: Sequence[Draft]
 ) -> None:
     """Insert and update rows of the record table, and write what stands beside them."""
-    table = kind.model.__table__
-    insert_rows(session, table, [draft.row for draft in added])
-    upsert(session, table, [draft.row for draft in replaced], ["account_id", "vendor_id"])
+    table, key = kind.model.__table__, ("account_id", "vendor_id")
+    writes.put(table, [draft.row for draft in added])
+    writes.put(table, [draft.row for draft in replaced], key=key)
     drafts = [*added, *replaced]
     if kind.sites is not None:
         members = [member for draft in drafts for member in draft.members]
-        insert_rows(session, Membership.__table__, members)
+        writes.put(Membership.__table__, members)
     if kind.model is Note:
-        write_content(session, [draft.content for draft in drafts])
+        # A version that was applied stays as it was applied.
+        writes.put(Content.__table__, [draft.content for draft in drafts], doubles=True)

@@ -15,6 +15,7 @@ from . import directory, guard
 from .automap import mapped_by_run
 from .automap_notes import automap_notes
 from .automap_people import automap_named
+from .bulk import last_writes
 from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer
@@ -158,9 +159,10 @@ def _pull_kind(
         for page, made in pages:
             begin_write(session)
             _hold(services, claimed, "pull")
-            tally = write_page(session, drafts, page, made)
+            with last_writes(session) as writes:
+                tally = write_page(writes, drafts, page, made)
+                add_counts(writes, claimed, kind, asdict(tally))
             drafts.worth_it = bool(tally.new or tally.changed)
-            add_counts(session, claimed, kind, asdict(tally))
             session.commit()
             _stop_if_asked(services)
 
@@ -195,7 +197,6 @@ def _automap(services: Services, claimed: Claim) -> None:
                 touch(session, claimed.account_id, notes_of(kind, made))
         if kind is NOTE:
             guard.let_go(session, claimed.account_id)
-        add_counts(session, claimed, kind, {"mapped": result.made, "ambiguous": result.ambiguous})
         if result.made:
             write_history(
                 session,
@@ -205,6 +206,9 @@ def _automap(services: Services, claimed: Claim) -> None:
                 run_id=claimed.run_id,
                 after=digest_of_run(session, claimed.account_id, kind, claimed.run_id),
             )
+        with last_writes(session) as writes:
+            counts = {"mapped": result.made, "ambiguous": result.ambiguous}
+            add_counts(writes, claimed, kind, counts)
         session.commit()
 
 
@@ -237,12 +241,9 @@ def _render(services: Services, claimed: Claim) -> None:
     result = render_due(work)
     begin_write(services.session)
     _hold(services, claimed)
-    add_counts(
-        services.session,
-        claimed,
-        NOTE,
-        {"rendered": result.rendered, "refused": result.refused},
-    )
+    with last_writes(services.session) as writes:
+        counts = {"rendered": result.rendered, "refused": result.refused}
+        add_counts(writes, claimed, NOTE, counts)
     services.session.commit()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from ensora_plugin.bulk import last_writes
 from ensora_plugin.drafts import Drafts, Place
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT
 from ensora_plugin.models import (
@@ -78,7 +79,8 @@ def test_of_one_record_twice_in_a_page_the_later_word_counts(
     broken = Broken("site-1", "breaks the contract")
     items = [whole, broken] if whole_first else [broken, whole]
     place = Place(connection.id, 1, practice.state.sealer)
-    tally = write_page(practice.session, Drafts(place, SITE), Page(items, "next", False))
+    with last_writes(practice.session) as writes:
+        tally = write_page(writes, Drafts(place, SITE), Page(items, "next", False))
     practice.session.commit()
     assert (tally.fetched, tally.new, tally.set_aside) == (2, 1, 1)
     assert practice.session.scalars(select(Site.vendor_id)).all() == ["site-1"]
