@@ -16,8 +16,13 @@ from .measure import Watch
 
 #: So many rows are held in memory at once; reading them does not count.
 _HELD = 10_000
-#: Tables that are written in one commit. Memberships are left out: a few rows for the floor's good.
-_TOGETHER = (("site",), ("student",), ("user",), ("note", "content"))
+#: Tables that are written in one commit.
+_TOGETHER = (("site",), ("student", "membership"), ("user", "membership"), ("note", "content"))
+#: Whose rows of the second table (b) belong to those of the first (o).
+_BELONGS = {
+    "membership": "b.vendor_id = o.vendor_id AND b.kind = '{}'",
+    "content": "b.note_id = o.vendor_id",
+}
 
 Batch = list[tuple[str, Sequence[Any]]]
 
@@ -54,7 +59,8 @@ def _held(read: Connection, names: Sequence[str]) -> Iterator[list[list[tuple[An
             return
         for name in names[1:]:
             order = (
-                f"JOIN ensora_{first} AS o ON o.account_id = b.account_id AND o.vendor_id = note_id"
+                f"JOIN ensora_{first} AS o ON o.account_id = b.account_id "
+                f"AND {_BELONGS[name].format(first)}"
             )
             columns = _columns(name, "b.")
             held.append(
@@ -76,16 +82,24 @@ def _columns(name: str, prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column.name}"' for column in columns if column.name != "id")
 
 
+def _marks(name: str, mark: str) -> str:
+    columns = Base.metadata.tables[f"ensora_{name}"].columns
+    return ", ".join(mark for column in columns if column.name != "id")
+
+
 def _batches(
     held: list[list[tuple[Any, ...]]], names: Sequence[str], page: int, dialect: str
 ) -> Iterator[Batch]:
     mark = "?" if dialect == "sqlite" else "%s"
     statements = [
-        f"INSERT INTO ensora_{name} ({_columns(name)}) VALUES ({', '.join([mark] * len(rows[0]))})"
-        for name, rows in zip(names, held, strict=True)
+        f"INSERT INTO ensora_{name} ({_columns(name)}) VALUES ({_marks(name, mark)})"
+        for name in names
     ]
     for at in range(0, len(held[0]), page):
+        # A user may have several sites or none: the last commit takes what is left.
+        upto = at + page if at + page < len(held[0]) else None
         yield [
-            (statement, rows[at : at + page])
+            (statement, rows[at:upto])
             for statement, rows in zip(statements, held, strict=True)
+            if rows[at:upto]
         ]

@@ -17,8 +17,9 @@ from sqlalchemy import exists, func, insert, literal, null, select, update
 from sqlalchemy.orm import aliased
 
 from .automap import Mapped, Why, mappings_of_run
+from .bulk import insert_rows
 from .clock import utcnow
-from .database import AnySession, analyze, insert_rows, kept_plans, roomy
+from .database import AnySession, analyze, kept_plans, roomy
 from .host import HostAdapter
 from .kinds import NOTE
 from .matching import Edge, solve

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, select, update
 
+from .bulk import insert_rows
 from .clock import utcnow
 from .crypto import Sealer
-from .database import AnySession, insert_rows
+from .database import AnySession
 from .errors import Sealed
 from .models import Content, RenderingRow, ReplacedContent
 from .records import NoteIn
@@ -21,17 +22,12 @@ def content_place(account_id: int, note_id: str, version: int) -> tuple[object, 
     return (account_id, "content", note_id, version, "sealed")
 
 
-def write_content(
-    session: AnySession, account_id: int, sealer: Sealer, notes: Sequence[NoteIn]
-) -> None:
-    """Seal the fields of notes; a version that was applied stays as it was applied."""
-    rows = []
-    for note in notes:
-        bound = content_place(account_id, note.id, note.version)
-        sealed = sealer.seal(content_bytes(note.fields), *bound)
-        key = {"account_id": account_id, "note_id": note.id, "version": note.version}
-        rows.append(key | {"sealed": sealed})
-    insert_rows(session, Content.__table__, rows, doubles=True)
+def content_row(account_id: int, sealer: Sealer, note: NoteIn) -> dict[str, Any]:
+    """Return a note's row of `Content`, its fields sealed."""
+    bound = content_place(account_id, note.id, note.version)
+    sealed = sealer.seal(content_bytes(note.fields), *bound)
+    key = {"account_id": account_id, "note_id": note.id, "version": note.version}
+    return key | {"sealed": sealed}
 
 
 def forget_content(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     Date,
-    DateTime,
-    Dialect,
     Engine,
     Select,
     SQLColumnExpression,
@@ -20,6 +18,8 @@ from sqlalchemy import (
     Table,
     Time,
     Uuid,
+    any_,
+    bindparam,
     cast,
     event,
     literal,
@@ -32,7 +32,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FunctionElement, Join
-from sqlalchemy.types import Integer, LargeBinary
+from sqlalchemy.types import Integer
 
 AnySession = Session | scoped_session[Session]
 #: A SELECT of whatever columns.
@@ -161,93 +161,21 @@ _GROWN = text(
 )
 
 
+def one_of(column: SQLColumnExpression[str], name: str, dialect: str) -> ColumnElement[bool]:
+    """Return the condition that a column holds one of the texts of the parameter `name`."""
+    if dialect == "postgresql":
+        # One parameter, and one text of the statement, for any number of them.
+        return column == any_(bindparam(name, type_=postgresql.ARRAY(String)))
+    return column.in_(bindparam(name, expanding=True))
+
+
 def insert_for(session: AnySession, table: Table) -> Any:
     """Return the dialect's own INSERT for `table`, the one that knows ON CONFLICT."""
-    return _INSERTS[session.get_bind().dialect.name](table)
+    return INSERTS[session.get_bind().dialect.name](table)
 
 
-_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-
-
-def insert_rows(
-    session: AnySession, table: Table, rows: Sequence[dict[str, Any]], *, doubles: bool = False
-) -> None:
-    """Insert rows with the same columns each; `doubles`: those that are there already stay so.
-
-    For many rows at once, so the driver gets them without a detour: what a model fills in by
-    itself has to stand in the rows.
-    """
-    if not rows:
-        return
-    connection = session.connection()
-    names = tuple(rows[0])
-    if connection.dialect.driver == "psycopg":
-        # One statement for all rows, which is planned and sent once: each column is an array.
-        values = tuple([row[name] for row in rows] for name in names)
-        connection.exec_driver_sql(_unnested(table, names, doubles), values)
-    elif connection.dialect.driver == "pysqlite":
-        bound = _bound(connection.dialect, table, names, rows)
-        connection.exec_driver_sql(_marked(table, names, doubles), bound)
-    else:
-        connection.execute(_insert(connection.dialect.name, table, doubles), rows)
-
-
-def _bound(
-    dialect: Dialect, table: Table, names: tuple[str, ...], rows: Sequence[dict[str, Any]]
-) -> list[tuple[Any, ...]]:
-    """Return the rows as the driver wants them."""
-    columns = []
-    for name, process in zip(names, _processes(dialect, table, names), strict=True):
-        values = [row[name] for row in rows]
-        columns.append(list(map(process, values)) if process else values)
-    return list(zip(*columns, strict=True))
-
-
-@lru_cache(maxsize=64)
-def _processes(dialect: Dialect, table: Table, names: tuple[str, ...]) -> list[Any]:
-    """Return what makes each column's values ready for the driver, None where nothing has to."""
-    return [
-        _moment_text
-        if isinstance(table.c[name].type, DateTime)
-        else table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
-        for name in names
-    ]
-
-
-def _moment_text(moment: datetime | None) -> str | None:
-    # As SQLAlchemy writes it, in a fraction of its time.
-    return None if moment is None else moment.isoformat(" ", "microseconds")
-
-
-@lru_cache(maxsize=64)
-def _marked(table: Table, names: tuple[str, ...], doubles: bool) -> str:
-    quote = sqlite.dialect().identifier_preparer.quote
-    return (
-        f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))}) "  # noqa: S608 - names
-        f"VALUES ({', '.join('?' * len(names))})" + " ON CONFLICT DO NOTHING" * doubles
-    )
-
-
-@lru_cache(maxsize=64)
-def _unnested(table: Table, names: tuple[str, ...], doubles: bool) -> str:
-    dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    quote = dialect.identifier_preparer.quote
-    arrays = []
-    for name in names:
-        kind = table.c[name].type
-        # Bytes travel as they are, not in digits; an array has no collation, its column has.
-        mark = "%b" if isinstance(kind, LargeBinary) else "%s"
-        arrays.append(f"{mark}::{kind.compile(dialect).partition(' COLLATE ')[0]}[]")
-    return (
-        f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))}) "  # noqa: S608 - names
-        f"SELECT * FROM unnest({', '.join(arrays)})" + " ON CONFLICT DO NOTHING" * doubles
-    )
-
-
-@lru_cache(maxsize=64)
-def _insert(dialect: str, table: Table, doubles: bool) -> Any:
-    statement = _INSERTS[dialect](table)
-    return statement.on_conflict_do_nothing() if doubles else statement
+#: By dialect.
+INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 def upsert(
@@ -277,7 +205,7 @@ def _upsert(
     adding: tuple[str, ...],
 ) -> Any:
     # Built once: `excluded` copies every column of the table.
-    statement = _INSERTS[dialect](table)
+    statement = INSERTS[dialect](table)
     changed = {
         name: table.c[name] + statement.excluded[name]
         if name in adding

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select
 
+from .bulk import Writes
 from .clock import as_utc, utcnow
-from .content import forget_content, write_content
-from .crypto import Sealer
-from .database import AnySession, insert_rows, upsert
+from .content import forget_content
+from .database import AnySession, one_of
+from .drafts import Draft, Drafts, Place
 from .kinds import Kind
-from .models import Connection, Feed, Membership, Note, Student
+from .models import Connection, Content, Feed, Membership, Note, SetAside, Student
 from .pages import Page, place_name
 from .records import Broken, Whole
 from .set_aside import write_set_aside
@@ -32,15 +34,6 @@ class Tally:
     set_aside: int = 0
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a page is written: the account, the run that writes it, and the keys."""
-
-    account_id: int
-    run_id: int
-    sealer: Sealer
-
-
 def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | None:
     """Return where the next read of the kind's feed goes on, None for its beginning."""
     return session.scalar(
@@ -48,23 +41,39 @@ def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | Non
     )
 
 
-def write_page(session: AnySession, place: Place, kind: Kind, page: Page[Any]) -> Tally:
-    """Store a page's records and its cursor; flushes, never commits.
+def write_page(
+    writes: Writes,
+    drafts: Drafts,
+    page: Page[Any],
+    ready: Mapping[bytes, Draft] = MappingProxyType({}),
+) -> Tally:
+    """Put a page's records and its cursor into the last writes of a transaction.
 
-    Only what is new or changed is written. A record that goes back in version is left as it stands.
+    Only what is new or changed is written, from the drafts that are `ready` where they are. A
+    record that goes back in version is left as it stands.
     """
+    session, place, kind = writes.session, drafts.place, drafts.kind
     whole, broken = _last_words(page)
-    read = [*whole, place_name(page.asked)]
-    write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
-    new, changed = _compare(session, place, kind, whole)
-    gone = 0
-    if new or changed:
-        gone = _write_records(session, place, kind, new, changed)
-        _write_beside(session, place, kind, new, changed)
-    row = {"account_id": place.account_id, "kind": kind.name, "cursor": page.cursor}
+    stored = _stored(session, place, kind, whole)
+    new, changed = _compare(whole, stored.records)
+    if stored.aside or broken:
+        read = [*whole, place_name(page.asked)]
+        write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
+    _make_room(session, place, kind, new, changed)
+    more = {"touched": stored.generation} if kind.model is Note else {}
+    added = _written(drafts, ready, more, new)
+    replaced = _written(drafts, ready, more, [one.item for one in changed])
+    _write_records(writes, kind, added, replaced)
     # What left use since automap last went on, less what came back, adds up page by page.
+    pairs = zip(changed, replaced, strict=True)
+    gone = sum(one.old.in_use - kind.in_use(draft.row) for one, draft in pairs)
+    row = {"account_id": place.account_id, "kind": kind.name, "cursor": page.cursor}
     row |= {"moved_at": utcnow(), "gone": gone}
-    upsert(session, Feed.__table__, [row], ["account_id", "kind"], adding=("gone",))
+    writes.put(Feed.__table__, [row], key=("account_id", "kind"), adding=("gone",))
+    return _tally(page, new, changed)
+
+
+def _tally(page: Page[Any], new: Sequence[Any], changed: Sequence[Any]) -> Tally:
     tally = Tally(fetched=len(page.items), new=len(new), changed=len(changed))
     tally.set_aside = sum(isinstance(item, Broken) for item in page.items)
     tally.unchanged = tally.fetched - tally.set_aside - tally.new - tally.changed
@@ -98,17 +107,52 @@ class _Changed:
     item: Whole[Any]
     old: Any
 
-    @property
-    def record(self) -> Any:
-        return self.item.record
+
+@dataclass(frozen=True)
+class _Stored:
+    """What stands before a page is written: its records, by id, the account's generation, and
+    whether records of the kind are set aside.
+    """
+
+    records: dict[str, Any]
+    generation: int
+    aside: bool
+
+
+def _stored(session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]) -> _Stored:
+    connection = session.connection()
+    own = {"account": place.account_id, "of_kind": kind.name, "ids": list(whole)}
+    rows = connection.execute(_standing(kind, connection.dialect.name), own).all()
+    records = {row.vendor_id: row for row in rows if row.vendor_id is not None}
+    return _Stored(records, rows[0].generation, rows[0].aside)
+
+
+@cache
+def _standing(kind: Kind, dialect: str) -> Any:
+    """SELECT what stands of some `ids` of an `account`; without any of them it is one row."""
+    model: Any = kind.model
+    version = model.version if model is Note else model.id * 0
+    aside = SetAside.account_id == Connection.id, SetAside.kind == bindparam("of_kind")
+    of_page = model.account_id == bindparam("account"), one_of(model.vendor_id, "ids", dialect)
+    return (
+        select(
+            Connection.generation,
+            exists().where(*aside).label("aside"),
+            model.vendor_id,
+            model.checksum,
+            model.modified_at,
+            version.label("version"),
+            (~kind.settled).label("in_use"),
+        )
+        .select_from(outerjoin(Connection, model, and_(*of_page)))
+        .where(Connection.id == bindparam("account"))
+    )
 
 
 def _compare(
-    session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]
+    whole: dict[str, Whole[Any]], stored: dict[str, Any]
 ) -> tuple[list[Whole[Any]], list[_Changed]]:
     """Return those of a page's records that are new, and those that changed."""
-    own = {"account": place.account_id, "ids": list(whole)}
-    stored = {row.vendor_id: row for row in session.connection().execute(_stored(kind), own)}
     new = [item for vendor_id, item in whole.items() if vendor_id not in stored]
     changed = [
         _Changed(whole[vendor_id], old)
@@ -119,62 +163,22 @@ def _compare(
     return new, changed
 
 
-@cache
-def _stored(kind: Kind) -> Any:
-    """SELECT what is compared of the stored records of some `ids` of an `account`."""
-    model: Any = kind.model
-    version = model.version if model is Note else model.id * 0
-    return select(
-        model.vendor_id,
-        model.checksum,
-        model.modified_at,
-        version.label("version"),
-        (~kind.settled).label("in_use"),
-    ).where(
-        model.account_id == bindparam("account"),
-        model.vendor_id.in_(bindparam("ids", expanding=True)),
-    )
-
-
-def _write_records(
+def _make_room(
     session: AnySession,
     place: Place,
     kind: Kind,
     new: Sequence[Whole[Any]],
     changed: Sequence[_Changed],
-) -> int:
-    """Insert and update rows of the record table.
-
-    Return how many records left use, less those that came back.
-    """
-    more = {"account_id": place.account_id}
-    if kind.model is Note:
-        more["touched"] = _generation(session, place.account_id)
-    if changed:
-        _touch_beside(session, place.account_id, kind, [one.record.id for one in changed])
-    table = kind.model.__table__
-    insert_rows(session, table, [_row(kind, item, more) for item in new])
-    rows = [_row(kind, one.item, more) for one in changed]
-    upsert(session, table, rows, ["account_id", "vendor_id"])
-    return sum(one.old.in_use - kind.in_use(row) for one, row in zip(changed, rows, strict=True))
-
-
-def _row(kind: Kind, item: Whole[Any], more: dict[str, int]) -> dict[str, Any]:
-    return {
-        **more,
-        "vendor_id": item.record.id,
-        "modified_at": as_utc(item.record.modified_at),
-        "checksum": item.checksum,
-        **kind.row(item.record),
-    }
-
-
-def _generation(session: AnySession, account_id: int) -> int:
-    found = session.connection().execute(_GENERATION, {"account": account_id})
-    return int(found.scalar_one())
-
-
-_GENERATION = select(Connection.generation).where(Connection.id == bindparam("account"))
+) -> None:
+    """Take away what stood beside changed records, and let the notes beside them be tried again."""
+    records = [one.item.record for one in changed]
+    if records:
+        _touch_beside(session, place.account_id, kind, [record.id for record in records])
+    if records and kind.model is Note:
+        forget_content(session, place.account_id, place.sealer, records)
+    if kind.sites is not None:
+        members = [record.id for record in records] + [item.record.id for item in new]
+        _leave_sites(session, place.account_id, kind, members)
 
 
 def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
@@ -188,42 +192,41 @@ def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: 
         touch(session, account_id, notes_of(kind, vendor_ids))
 
 
-def _write_beside(
-    session: AnySession,
-    place: Place,
-    kind: Kind,
-    new: Sequence[Whole[Any]],
-    changed: Sequence[_Changed],
-) -> None:
-    """Write what stands beside new and changed records: sites, sealed content."""
-    records = [item.record for item in new] + [one.record for one in changed]
-    if kind.sites is not None:
-        _write_sites(session, place, kind, records, kind.sites)
-    if kind.model is Note:
-        if changed:
-            rewritten = [one.record for one in changed]
-            forget_content(session, place.account_id, place.sealer, rewritten)
-        write_content(session, place.account_id, place.sealer, records)
-
-
-def _write_sites(
-    session: AnySession,
-    place: Place,
-    kind: Kind,
-    records: list[Any],
-    sites: Callable[[Any], list[str]],
-) -> None:
-    key = {"account_id": place.account_id, "kind": kind.name}
-    session.execute(
-        delete(Membership).where(
-            Membership.account_id == place.account_id,
-            Membership.kind == kind.name,
-            Membership.vendor_id.in_([record.id for record in records]),
+def _leave_sites(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
+    if vendor_ids:
+        session.execute(
+            delete(Membership).where(
+                Membership.account_id == account_id,
+                Membership.kind == kind.name,
+                Membership.vendor_id.in_(vendor_ids),
+            )
         )
-    )
-    rows = [
-        key | {"vendor_id": record.id, "site_id": site}
-        for record in records
-        for site in sites(record)
-    ]
-    insert_rows(session, Membership.__table__, rows)
+
+
+def _written(
+    drafts: Drafts,
+    ready: Mapping[bytes, Draft],
+    more: dict[str, int],
+    items: Sequence[Whole[Any]],
+) -> list[Draft]:
+    """Return what is written of records, with what only the transaction knows."""
+    found = [ready.get(item.checksum) or drafts.of(item) for item in items]
+    for draft in found:
+        draft.row.update(more)
+    return found
+
+
+def _write_records(
+    writes: Writes, kind: Kind, added: Sequence[Draft], replaced: Sequence[Draft]
+) -> None:
+    """Insert and update rows of the record table, and write what stands beside them."""
+    table, key = kind.model.__table__, ("account_id", "vendor_id")
+    writes.put(table, [draft.row for draft in added])
+    writes.put(table, [draft.row for draft in replaced], key=key)
+    drafts = [*added, *replaced]
+    if kind.sites is not None:
+        members = [member for draft in drafts for member in draft.members]
+        writes.put(Membership.__table__, members)
+    if kind.model is Note:
+        # A version that was applied stays as it was applied.
+        writes.put(Content.__table__, [draft.content for draft in drafts], doubles=True)

@@ -1,12 +1,13 @@
-"""A feed's pages in order, one read ahead: the vendor answers while the page before is written."""
+"""A feed's pages in order, read ahead and made ready while the pages before are written."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, wait
-from threading import Thread
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from queue import Empty, Queue
+from threading import Event, Thread
+from typing import Any, TypeVar
 
 from .errors import AnswerTooLarge, AnswerUnreadable, CursorGone, VendorBroke
 from .kinds import Kind
@@ -23,42 +24,71 @@ _SAME_PAGES = 3
 #: ends it then.
 _PATIENCE = 5.0
 
-_Ask = Callable[[str | None], Page[Any]]
+S = TypeVar("S")
 
 
 def read_feed(
-    vendor: DataCollection, kind: Kind, cursor: str | None, size: int
-) -> Generator[Page[Any], None, None]:
-    """Yield the pages of a feed from `cursor` on; while one is in use the next is asked for.
+    vendor: DataCollection,
+    kind: Kind,
+    cursor: str | None,
+    size: int,
+    ready: Callable[[Page[Any]], S],
+) -> Generator[tuple[Page[Any], S], None, None]:
+    """Yield the pages of a feed from `cursor` on, each with what `ready` makes of it.
 
-    Raises `VendorBroke`, after the last page of use, where the feed would never end and where a
-    record can neither be read nor passed; a cursor that is gone starts the feed over, once.
+    While one is in use, a thread asks for the next two and makes them ready. Raises `VendorBroke`,
+    after the last page of use, where the feed would never end and where a record can neither be
+    read nor passed; a cursor that is gone starts the feed over, once.
     """
-    ask = _Asker(vendor, kind.name, size)
-    over, path, coming = False, _Path(cursor), _now(ask, cursor)
+    ahead: Queue[tuple[Page[Any], S] | BaseException | None] = Queue(maxsize=1)
+    left = Event()
+
+    def work() -> None:
+        try:
+            for page in _pages(_Asker(vendor, kind.name, size), kind, cursor):
+                ahead.put((page, ready(page)))
+                if left.is_set():
+                    return
+            ahead.put(None)
+        except BaseException as error:
+            # Whatever it is, it is raised where the page is wanted.
+            ahead.put(error)
+
+    # Nobody has to wait for the thread when the process ends.
+    reader = Thread(target=work, name="reader", daemon=True)
+    reader.start()
     try:
-        while True:
-            try:
-                page = coming.result()
-            except CursorGone:
-                if over or cursor is None:
-                    raise
-                over, cursor = True, None
-                path, coming = _Path(cursor), _now(ask, cursor)
-                continue
-            endless = page.has_more and not page.stuck and path.repeats(page)
-            if page.has_more and not page.stuck and not endless:
-                cursor = page.cursor
-                coming = _ahead(ask, cursor)
-            yield page
-            if page.stuck:
-                raise VendorBroke(_STUCK.format(kind.plural.lower(), ask.stuck))
-            if endless:
-                raise VendorBroke(_ENDLESS.format(kind.plural.lower()))
-            if not page.has_more:
-                return
+        while (found := ahead.get()) is not None:
+            if isinstance(found, BaseException):
+                raise found
+            yield found
     finally:
-        wait([coming], _PATIENCE)
+        left.set()
+        with suppress(Empty):
+            # There is room again for what the thread may be about to hand over.
+            ahead.get_nowait()
+        reader.join(_PATIENCE)
+
+
+def _pages(ask: _Asker, kind: Kind, cursor: str | None) -> Iterator[Page[Any]]:
+    """Yield the pages of a feed one after the other; what it raises says `read_feed`."""
+    over, path = False, _Path(cursor)
+    while True:
+        try:
+            page = ask(cursor)
+        except CursorGone:
+            if over or cursor is None:
+                raise
+            over, cursor, path = True, None, _Path(None)
+            continue
+        yield page
+        if page.stuck:
+            raise VendorBroke(_STUCK.format(kind.plural.lower(), ask.stuck))
+        if not page.has_more:
+            return
+        if path.repeats(page):
+            raise VendorBroke(_ENDLESS.format(kind.plural.lower()))
+        cursor = page.cursor
 
 
 _ENDLESS = (
@@ -125,24 +155,3 @@ class _Path:
 
 def _checksum(item: Whole[Any] | Broken) -> bytes | str:
     return item.vendor_id if isinstance(item, Broken) else item.checksum
-
-
-def _answer(ask: _Ask, cursor: str | None, future: Future[Page[Any]]) -> None:
-    try:
-        future.set_result(ask(cursor))
-    except BaseException as error:
-        # Whatever it is, it is raised where the page is wanted.
-        future.set_exception(error)
-
-
-def _now(ask: _Ask, cursor: str | None) -> Future[Page[Any]]:
-    future: Future[Page[Any]] = Future()
-    _answer(ask, cursor, future)
-    return future
-
-
-def _ahead(ask: _Ask, cursor: str | None) -> Future[Page[Any]]:
-    """Ask in a thread that nobody has to wait for when the process ends."""
-    future: Future[Page[Any]] = Future()
-    Thread(target=_answer, args=(ask, cursor, future), daemon=True).start()
-    return future

@@ -16,9 +16,10 @@ from sqlalchemy import ColumnElement, String, and_, bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from .bulk import Writes
 from .clock import utcnow
 from .config import Settings
-from .database import begin_write, upsert
+from .database import begin_write
 from .errors import Busy, EndedByPerson, Fenced
 from .kinds import Kind
 from .models import Connection, Run, RunCount
@@ -206,10 +207,18 @@ def release_of(session: Session, owner: str) -> int:
     return len(freed)
 
 
-def add_counts(session: Session, claimed: Claim, kind: Kind, counts: dict[str, int]) -> None:
-    """Add to what the run did with a kind, inside the caller's transaction."""
+def add_counts(writes: Writes, claimed: Claim, kind: Kind, counts: dict[str, int]) -> None:
+    """Add to what the run did with a kind, in the last writes of a transaction."""
     row = {"run_id": claimed.run_id, "kind": kind.name, "account_id": claimed.account_id}
-    upsert(session, RunCount.__table__, [row | counts], ["run_id", "kind"], adding=tuple(counts))
+    all_counts = dict.fromkeys(_COUNTS, 0) | counts
+    writes.put(RunCount.__table__, [row | all_counts], key=("run_id", "kind"), adding=_COUNTS)
+
+
+_COUNTS = tuple(
+    column.name
+    for column in RunCount.__table__.columns
+    if column.name not in ("run_id", "kind", "account_id")
+)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete
 
 from .clock import utcnow
 from .database import AnySession, upsert
@@ -22,9 +22,8 @@ def write_set_aside(
     broken: Mapping[str, Broken],
 ) -> None:
     """Set broken records aside, until one comes whole or what stands in its place is `read`."""
-    own = {"account": account_id, "of_kind": kind.name}
-    if session.connection().execute(_ANY_ASIDE, own).first():
-        session.connection().execute(_WHOLE_AGAIN, own | {"ids": list(read)})
+    own = {"account": account_id, "of_kind": kind.name, "ids": list(read)}
+    session.connection().execute(_WHOLE_AGAIN, own)
     key = {"account_id": account_id, "kind": kind.name}
     by = {"run_id": run_id, "at": utcnow()}
     rows = [
@@ -33,11 +32,8 @@ def write_set_aside(
     upsert(session, SetAside.__table__, rows, [*key, "vendor_id"])
 
 
-_OF_KIND = (
+_WHOLE_AGAIN = delete(SetAside.__table__).where(
     SetAside.account_id == bindparam("account"),
     SetAside.kind == bindparam("of_kind"),
-)
-_ANY_ASIDE = select(SetAside.vendor_id).where(*_OF_KIND).limit(1)
-_WHOLE_AGAIN = delete(SetAside.__table__).where(
-    *_OF_KIND, SetAside.vendor_id.in_(bindparam("ids", expanding=True))
+    SetAside.vendor_id.in_(bindparam("ids", expanding=True)),
 )

@@ -16,11 +16,13 @@ from .applying import Work
 from .automap import mapped_by_run
 from .automap_notes import automap_notes
 from .automap_people import automap_named
+from .bulk import last_writes
 from .changing import lock_account
 from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer
 from .database import begin_write, sqlstate
+from .drafts import Drafts, Place
 from .errors import (
     DatabaseFailed,
     EndedByPerson,
@@ -36,7 +38,7 @@ from .host import HostAdapter
 from .host_changes import touch_changed_appointments
 from .kinds import KINDS, NOTE, Kind
 from .models import Connection
-from .pull import Place, stored_cursor, write_page
+from .pull import stored_cursor, write_page
 from .reading import read_feed
 from .rendering import render_due
 from .runs import Claim, Ending, add_counts, end_run, hold, release
@@ -152,12 +154,16 @@ def _pull_kind(
     cursor = stored_cursor(session, claimed.account_id, kind)
     # Nothing is open while the vendor answers.
     session.rollback()
-    with closing(read_feed(vendor, kind, cursor, services.settings.page_size)) as pages:
-        for page in pages:
+    drafts = Drafts(place, kind)
+    feed = read_feed(vendor, kind, cursor, services.settings.page_size, drafts.of_page)
+    with closing(feed) as pages:
+        for page, made in pages:
             begin_write(session)
             _hold(services, claimed, "pull")
-            tally = write_page(session, place, kind, page)
-            add_counts(session, claimed, kind, asdict(tally))
+            with last_writes(session) as writes:
+                tally = write_page(writes, drafts, page, made)
+                add_counts(writes, claimed, kind, asdict(tally))
+            drafts.worth_it = bool(tally.new or tally.changed)
             session.commit()
             _stop_if_asked(services)
 
@@ -192,7 +198,6 @@ def _automap(services: Services, claimed: Claim) -> None:
                 touch(session, claimed.account_id, notes_of(kind, made))
         if kind is NOTE:
             guard.let_go(session, claimed.account_id)
-        add_counts(session, claimed, kind, {"mapped": result.made, "ambiguous": result.ambiguous})
         if result.made:
             write_history(
                 session,
@@ -202,6 +207,9 @@ def _automap(services: Services, claimed: Claim) -> None:
                 run_id=claimed.run_id,
                 after=digest_of_run(session, claimed.account_id, kind, claimed.run_id),
             )
+        with last_writes(session) as writes:
+            counts = {"mapped": result.made, "ambiguous": result.ambiguous}
+            add_counts(writes, claimed, kind, counts)
         session.commit()
 
 
@@ -234,12 +242,9 @@ def _render(services: Services, claimed: Claim) -> None:
     result = render_due(work)
     begin_write(services.session)
     _hold(services, claimed)
-    add_counts(
-        services.session,
-        claimed,
-        NOTE,
-        {"rendered": result.rendered, "refused": result.refused},
-    )
+    with last_writes(services.session) as writes:
+        counts = {"rendered": result.rendered, "refused": result.refused}
+        add_counts(writes, claimed, NOTE, counts)
     services.session.commit()
 
 

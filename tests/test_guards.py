@@ -31,19 +31,19 @@ README = (ROOT / "README.md").read_text("utf-8")
 LAYERS = (
     "errors config signals clock text reasons matching database log processes likeness deadline",
     "models host adapter_check crypto transport records pages vendor soap picture_end signature "
-    "migrating host_marks",
+    "migrating host_marks bulk",
     "kinds",
     "joins verbs drifting differences",
     "access applying connecting directory history pull reading automap automap_notes "
     "note_candidates note_reasons note_views trying entities depending foreseeing releasing "
     "changing undoing mapping rendering rendering_words withdrawing evidence guard choices "
-    "choices_notes option columns searching dates filters listing counting standing overview panel "
-    "run_log trail reports rows row_words row_icons cli_text explain explain_notes explain_people "
-    "explanation content set_aside note_tables zones_apart automap_people near_entries "
-    "people_pairs people_reasons suggesting host_changes explain_directory",
+    "choices_notes option columns searching dates filters listing counting standing overview "
+    "panel run_log trail reports rows row_words row_icons cli_text explain explain_notes "
+    "explain_people explanation content set_aside note_tables zones_apart automap_people "
+    "near_entries people_pairs people_reasons suggesting host_changes explain_directory drafts",
     "runs sync schedule heartbeat account_settings",
-    "views admin_views connect_views run_views row_views choice_views created_view rendering_views "
-    "way_back web jobs forms htmx",
+    "views admin_views connect_views run_views row_views choice_views created_view "
+    "rendering_views way_back web jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
 )

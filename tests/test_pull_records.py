@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from ensora_plugin.bulk import last_writes
+from ensora_plugin.drafts import Drafts, Place
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT
 from ensora_plugin.models import (
     Connection,
@@ -20,7 +22,7 @@ from ensora_plugin.models import (
     Student,
 )
 from ensora_plugin.pages import Page
-from ensora_plugin.pull import Place, write_page
+from ensora_plugin.pull import write_page
 from ensora_plugin.records import Broken
 from tests.five_students import NAMES, calm, five, play, students
 from tests.opened import open_small
@@ -77,7 +79,8 @@ def test_of_one_record_twice_in_a_page_the_later_word_counts(
     broken = Broken("site-1", "breaks the contract")
     items = [whole, broken] if whole_first else [broken, whole]
     place = Place(connection.id, 1, practice.state.sealer)
-    tally = write_page(practice.session, place, SITE, Page(items, "next", False))
+    with last_writes(practice.session) as writes:
+        tally = write_page(writes, Drafts(place, SITE), Page(items, "next", False))
     practice.session.commit()
     assert (tally.fetched, tally.new, tally.set_aside) == (2, 1, 1)
     assert practice.session.scalars(select(Site.vendor_id)).all() == ["site-1"]
