@@ -396,7 +396,7 @@ def _days(element: Any, compiler: Any, **kw: Any) -> str:
     return f"({day} + CAST({days} AS INTEGER))"
 
 
-def days_later(column: ColumnElement[Any], days: int) -> ColumnElement[Any]:
+def days_later(column: SQLColumnExpression[Any], days: int) -> SQLColumnExpression[Any]:
     """Return the SQL for a date of ours, so many days later; negative for earlier."""
     return _DaysLater(column, literal(days)) if days else column
 
@@ -406,6 +406,29 @@ def minute_of_day(column: ColumnElement[Any]) -> ColumnElement[int]:
     if not isinstance(column.type, Time):
         raise TypeError("start and end of an appointment must be columns of type Time")
     return _MinuteOfDay(column)
+
+
+class _ByCodePoint(FunctionElement[str]):
+    """Text that compares by code point, as Python's does and SQLite's by itself."""
+
+    type = String()
+    inherit_cache = True
+    name = "ensora_by_code_point"
+
+
+@compiles(_ByCodePoint, "sqlite")
+def _code_point_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_ByCodePoint)
+def _code_point(element: Any, compiler: Any, **kw: Any) -> str:
+    return f'(({compiler.process(element.clauses, **kw)}) COLLATE "C")'
+
+
+def by_code_point(column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return the SQL for text whose least and greatest are those that Python finds."""
+    return _ByCodePoint(column)
 
 
 def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:

@@ -37,7 +37,7 @@ LAYERS = (
     "note_candidates note_reasons trying mapping rendering withdrawing guard choices listing "
     "overview panel reports rows cli_text note_tables zones_apart automap_people near_entries "
     "people_pairs people_reasons suggesting host_changes explain explain_notes explain_people "
-    "explanation",
+    "explanation recheck",
     "runs sync schedule heartbeat",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
