@@ -56,7 +56,8 @@ def automap_notes(
     generation = held_generation(session, account_id)
     appointment = host.appointments(account).subquery("appointment")
     if since is not None:
-        touch_changed(session, account_id, appointment, since)
+        with roomy(session):
+            touch_changed(session, account_id, appointment, since)
     if any_to_try(session, account_id, generation):
         with (
             roomy(session),

@@ -59,19 +59,21 @@ _site = aliased(Mapping, name="site_mapping")
 
 def seen_of(note: Any, rows: Iterable[Any], holders: dict[str, str]) -> str | None:
     """Return what a pass saw of the appointments of a note's people on its day; None where it has
-    to be tried again in any case, since it takes more than their clocks to compare them.
+    to be tried again in any case, since one is of another zone or there are many.
 
     `rows`: as `note_candidates` gives them; `holders`: which note has an appointment. Equal to what
     `_seen_now` says in SQL.
     """
-    told = sorted(
-        f"{row.appointment} {row.start} {row.end} {int(bool(row.eligible))} "
-        f"{holders.get(row.appointment, '')}"
-        for row in rows
-    )
-    if note.apart or len(told) > _MOST:
+    told = []
+    for row in rows:
+        if row.zone != note.zone:
+            return None
+        if row.date == note.date:
+            clocks = f"{row.start} {row.end} {int(bool(row.eligible))}"
+            told.append(f"{row.appointment} {clocks} {holders.get(row.appointment, '')}")
+    if len(told) > _MOST:
         return None
-    return f"{told[0]}|{told[-1]}" if told else "|"
+    return f"{min(told)}|{max(told)}" if told else "|"
 
 
 def touch_changed(session: AnySession, account_id: int, appointment: Any, since: date) -> None:
