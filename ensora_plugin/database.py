@@ -40,7 +40,8 @@ AnySelect = Select[*tuple[Any, ...]]
 
 #: SQLite's write-ahead log has a rare corruption fault with several processes below these versions.
 _SAFE_WAL = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
-_IMMEDIATE = "ensora_immediate"
+#: The execution option of a connection whose transactions begin with the intent to write.
+IMMEDIATE = "ensora_immediate"
 
 
 def safe_journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> str:
@@ -73,7 +74,7 @@ def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        immediate = connection.get_execution_options().get(IMMEDIATE)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
@@ -86,7 +87,7 @@ def begin_write(session: AnySession) -> None:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("begin_write needs a session without pending changes")
     session.rollback()
-    connection = session.connection(execution_options={_IMMEDIATE: True})
+    connection = session.connection(execution_options={IMMEDIATE: True})
     if connection.dialect.name == "postgresql":
         connection.execute(_BOUNDS)
 

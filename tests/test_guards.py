@@ -38,7 +38,7 @@ LAYERS = (
     "overview panel reports rows cli_text note_tables zones_apart automap_people near_entries "
     "people_pairs people_reasons suggesting host_changes explain explain_notes explain_people "
     "explanation recheck",
-    "runs sync schedule heartbeat",
+    "runs sync schedule heartbeat warm",
     "views jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
