@@ -27,6 +27,7 @@ from .models import Mapping, Note
 from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
 from .note_tables import VERDICTS, Tried, temporary
+from .recheck import seen_of, touch_changed
 from .trying import any_to_try, held_generation, is_mapped, left_over, tried_notes
 from .zones_apart import mark_apart
 
@@ -48,18 +49,20 @@ def automap_notes(
 ) -> Mapped:
     """Map the account's notes that may map now to appointments, and note why the others do not.
 
-    `grace` in whole minutes, inclusive; unmapped notes from the day `since` on are tried again in
-    any case. Returns what it did; flushes, never commits.
+    `grace` in whole minutes, inclusive; unmapped notes from the day `since` on are tried again
+    where the host's appointments are others than they were. Returns what it did; flushes, never
+    commits.
     """
     result = Mapped()
     generation = held_generation(session, account_id)
-    if any_to_try(session, account_id, generation, since):
-        appointment = host.appointments(account).subquery("appointment")
+    appointment = host.appointments(account).subquery("appointment")
+    if since is not None:
+        with roomy(session):
+            touch_changed(session, account_id, appointment, since)
+    if any_to_try(session, account_id, generation):
         with (
             roomy(session),
-            tried_notes(
-                session, account_id, appointment, generation=generation, since=since
-            ) as tried,
+            tried_notes(session, account_id, appointment, generation=generation) as tried,
             temporary(session, VERDICTS),
         ):
             any_apart = mark_apart(tried)
@@ -120,7 +123,9 @@ class _Work:
         """Map the notes of a client that may map, and say why the others do not."""
         by_id = {note.vendor_id: note for note in notes}
         pairs: dict[str, list[Pair]] = {}
+        seen: dict[str, list[Any]] = {}
         for row in rows:
+            seen.setdefault(row.note, []).append(row)
             if pair := pair_of(by_id[row.note], row, self.grace):
                 pairs.setdefault(row.note, []).append(pair)
         holders = {row.appointment: row.holder for row in rows if row.holder is not None}
@@ -133,7 +138,7 @@ class _Work:
         for note in notes:
             if note.vendor_id not in mapped:
                 why = why_not(note, pairs.get(note.vendor_id, ()), holders, self.grace)
-                self._tell(note, why)
+                self._tell(note, why, seen_of(note, seen.get(note.vendor_id, ()), holders))
         if len(self.mappings) + len(self.verdicts) >= _AT_ONCE:
             self.write()
 
@@ -161,10 +166,13 @@ class _Work:
             }
         )
 
-    def _tell(self, note: Any, why: Why) -> None:
-        """Keep a reason for writing where another one stands beside the note."""
+    def _tell(self, note: Any, why: Why, seen: str | None) -> None:
+        """Keep a reason for writing where another one stands beside the note, or where it was
+        found among other appointments.
+        """
         self.result.reasons[why.code] = self.result.reasons.get(why.code, 0) + 1
-        if why != Why(note.why, note.why_minutes, note.nearest, note.rival):
+        stands = Why(note.why, note.why_minutes, note.nearest, note.rival), note.seen
+        if (why, seen) != stands:
             self.verdicts.append(
                 {
                     "note_id": note.note_id,
@@ -172,6 +180,7 @@ class _Work:
                     "why_minutes": why.minutes,
                     "nearest": why.nearest,
                     "rival": why.rival,
+                    "seen": seen,
                 }
             )
 
@@ -185,7 +194,7 @@ class _Work:
 
 def _write_verdicts(tried: Tried) -> None:
     """Write the reasons beside the notes, and clear those of notes that map now."""
-    t, names = tried.table.c, ("why", "why_minutes", "nearest", "rival")
+    t, names = tried.table.c, ("why", "why_minutes", "nearest", "rival", "seen")
     mapped = select(t.note_id, *(null() for _ in names)).where(
         t.told, is_mapped(tried, t.vendor_id)
     )

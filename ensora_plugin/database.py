@@ -40,7 +40,8 @@ AnySelect = Select[*tuple[Any, ...]]
 
 #: SQLite's write-ahead log has a rare corruption fault with several processes below these versions.
 _SAFE_WAL = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
-_IMMEDIATE = "ensora_immediate"
+#: The execution option of a connection whose transactions begin with the intent to write.
+IMMEDIATE = "ensora_immediate"
 
 
 def safe_journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> str:
@@ -73,7 +74,7 @@ def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        immediate = connection.get_execution_options().get(IMMEDIATE)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
@@ -86,7 +87,7 @@ def begin_write(session: AnySession) -> None:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("begin_write needs a session without pending changes")
     session.rollback()
-    connection = session.connection(execution_options={_IMMEDIATE: True})
+    connection = session.connection(execution_options={IMMEDIATE: True})
     if connection.dialect.name == "postgresql":
         connection.execute(_BOUNDS)
 
@@ -324,7 +325,7 @@ def _days(element: Any, compiler: Any, **kw: Any) -> str:
     return f"({day} + CAST({days} AS INTEGER))"
 
 
-def days_later(column: ColumnElement[Any], days: int) -> ColumnElement[Any]:
+def days_later(column: SQLColumnExpression[Any], days: int) -> SQLColumnExpression[Any]:
     """Return the SQL for a date of ours, so many days later; negative for earlier."""
     return _DaysLater(column, literal(days)) if days else column
 
@@ -334,6 +335,29 @@ def minute_of_day(column: ColumnElement[Any]) -> ColumnElement[int]:
     if not isinstance(column.type, Time):
         raise TypeError("start and end of an appointment must be columns of type Time")
     return _MinuteOfDay(column)
+
+
+class _ByCodePoint(FunctionElement[str]):
+    """Text that compares by code point, as Python's does and SQLite's by itself."""
+
+    type = String()
+    inherit_cache = True
+    name = "ensora_by_code_point"
+
+
+@compiles(_ByCodePoint, "sqlite")
+def _code_point_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_ByCodePoint)
+def _code_point(element: Any, compiler: Any, **kw: Any) -> str:
+    return f'(({compiler.process(element.clauses, **kw)}) COLLATE "C")'
+
+
+def by_code_point(column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return the SQL for text whose least and greatest are those that Python finds."""
+    return _ByCodePoint(column)
 
 
 def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:

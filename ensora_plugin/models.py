@@ -248,6 +248,9 @@ class Note(Record):
     end: Mapped[int | None] = mapped_column(SmallInteger)
     #: The account's generation when something changed that may let this note map.
     touched: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: What automap saw of its appointments when it last found why the note does not map, as
+    #: `recheck.py` has it; None where it has to look again at each run.
+    seen: Mapped[str | None] = mapped_column(Text)
     therapist_signed: Mapped[bool]
     guardian_signed: Mapped[bool]
 

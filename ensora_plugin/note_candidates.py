@@ -95,7 +95,7 @@ def _facts(left: Tried) -> AnySelect:
     """SELECT the notes with the reasons that stand beside them, client by client."""
     t = left.table.c
     beside = pinned_join(left.table, Note.__table__, Note.id == t.note_id)
-    told = Note.why, Note.why_minutes, Note.nearest, Note.rival
+    told = Note.why, Note.why_minutes, Note.nearest, Note.rival, Note.seen
     return select(left.table, *told).select_from(beside).order_by(t.client, t.note_id)
 
 

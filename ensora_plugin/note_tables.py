@@ -22,6 +22,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -82,6 +83,7 @@ VERDICTS = Table(
     Column("why_minutes", Integer),
     Column("nearest", String(64)),
     Column("rival", String(64)),
+    Column("seen", Text),
     prefixes=["TEMPORARY"],
 )
 

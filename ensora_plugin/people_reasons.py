@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from .automap import Mapped, Why, unmapped
-from .database import AnySelect, AnySession
+from .database import AnySelect, AnySession, pinned_join
 from .kinds import SITE, Kind
 from .models import Directory, Mapping, Membership, Record
 from .people_pairs import counted_pairs, rejected_pair
@@ -85,17 +85,20 @@ def _facts(account_id: int, kind: Kind) -> AnySelect:
         Membership.kind == kind.name,
         Membership.vendor_id == record.vendor_id,
     )
-    mapped_site = and_(
-        member,
+    of_site = and_(
         Mapping.account_id == account_id,
         Mapping.kind == SITE.name,
         Mapping.vendor_id == Membership.site_id,
     )
+    # For a least one SQLite would read the mappings of all sites in order.
+    mapped_site = pinned_join(Membership.__table__, Mapping.__table__, of_site)
     same_names = and_(_entry(account_id, kind), Directory.match_key == record.match_key)
     nearest = and_(_entry(account_id, kind), Directory.host_id == record.nearest)
     # With these two a change of the agencies is seen, if not of every one among several.
     agencies = (func.min(Mapping.host_id), func.max(Mapping.host_id))
-    first, last = (select(one).where(mapped_site).scalar_subquery() for one in agencies)
+    first, last = (
+        select(one).select_from(mapped_site).where(member).scalar_subquery() for one in agencies
+    )
     return select(
         record.id,
         record.vendor_id,

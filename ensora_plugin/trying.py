@@ -1,9 +1,8 @@
 """The notes that a pass of automap tries, in a temporary table with the host's ids of their people.
 
-Only what may have changed is tried: notes that were touched since the last pass and, for hosts that
-do not tell what changed, the unmapped ones of the last days. The other notes of the same groups
-(student, user, day) stand beside them, since they still count; group by group the rest is
-independent.
+Only what may have changed is tried: notes that were touched since the last pass. The other notes of
+the same groups (student, user, day) stand beside them, since they still count; group by group the
+rest is independent.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +22,6 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    union,
     update,
 )
 from sqlalchemy.orm import aliased
@@ -37,15 +34,6 @@ from .note_tables import Tried, notes_table, temporary
 _client = aliased(Mapping, name="client_mapping")
 _staff = aliased(Mapping, name="staff_mapping")
 _site = aliased(Mapping, name="site_mapping")
-#: The reasons that what the host does to its appointments may change; for others a note is touched.
-_OF_APPOINTMENTS = (
-    "ambiguous",
-    "appointment_cancelled",
-    "no_appointment_that_day",
-    "outside_the_grace",
-    "rejected_by_a_person",
-    "taken",
-)
 
 
 def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> None:
@@ -68,30 +56,20 @@ def held_generation(session: AnySession, account_id: int) -> int:
     ).scalar_one()
 
 
-def any_to_try(session: AnySession, account_id: int, generation: int, since: date | None) -> bool:
+def any_to_try(session: AnySession, account_id: int, generation: int) -> bool:
     """Tell whether a pass has anything to do."""
-    some = _some(account_id, generation, since).subquery("note_to_try")
-    return session.scalar(select(some.c.id).limit(1)) is not None
+    return session.scalar(_touched(account_id, generation).limit(1)) is not None
 
 
 @contextmanager
 def tried_notes(
-    session: AnySession,
-    account_id: int,
-    appointment: Any,
-    *,
-    generation: int,
-    since: date | None,
+    session: AnySession, account_id: int, appointment: Any, *, generation: int
 ) -> Iterator[Tried]:
-    """Fill the table with what is to be tried, and drop it afterwards.
-
-    `since`: unmapped notes from this day on are tried again although nobody touched them; None for
-    none.
-    """
+    """Fill the table with what is to be tried, and drop it afterwards."""
     tried = Tried(session, account_id, appointment, notes_table("ensora_tried", appointment))
     with temporary(session, tried.table):
         if _any_untouched(session, account_id, generation):
-            _insert_chosen(tried, _some(account_id, generation, since))
+            _insert_chosen(tried, _touched(account_id, generation))
             # Else it takes the few for many, and reads all notes for their siblings.
             analyze(session, tried.table)
             _insert_chosen(tried, _siblings(tried))
@@ -225,17 +203,11 @@ def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
     )
 
 
-def _some(account_id: int, generation: int, since: date | None) -> Any:
-    """SELECT the ids of the touched notes, and of those from the day `since` on whose reason is one
-    that the host's appointments may change.
-
-    Two SELECTs, an index each: SQLite reads all notes for an OR of both.
-    """
-    own = select(Note.id.label("id")).where(Note.account_id == account_id)
-    touched = own.where(Note.touched == generation)
-    if since is None:
-        return touched
-    return union(touched, own.where(Note.why.in_(_OF_APPOINTMENTS), Note.date >= since))
+def _touched(account_id: int, generation: int) -> AnySelect:
+    """SELECT the ids of the touched notes."""
+    return select(Note.id.label("id")).where(
+        Note.account_id == account_id, Note.touched == generation
+    )
 
 
 def _siblings(tried: Tried) -> AnySelect:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from .clock import utcnow
 from .config import Settings
 from .database import sqlstate
-from .jobs import JobFailed, OutOfTime, work_run
+from .jobs import JobFailed, OutOfTime, code_of, where, work_run
 from .log import log
 from .migrating import require_migrated
 from .plugin import State, state_of
@@ -31,6 +31,7 @@ from .processes import ended, start, stop_all, stopping
 from .rq_worker import Alarm, SafeWorker, open_worker
 from .runs import owner_name, release_of
 from .schedule import JOB_SECONDS, claimable_runs, make_due_runs, open_queue, ring, ring_lost
+from .warm import warm_up
 
 #: A child that ends at once is not started again before so long, in seconds.
 _PAUSE_SECONDS = 1.0
@@ -48,6 +49,7 @@ def run_workers(app: Flask, *, workers: int = 2, burst: bool = False) -> int:
     settings = state_of(app).settings
     with _database(app) as state:
         require_migrated(state.engine)
+        _warm_up(state)
     stopping.listen(settings.stop_seconds)
     # With a handler, though an empty one, the end of a child wakes the wait below.
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -64,6 +66,21 @@ def run_workers(app: Flask, *, workers: int = 2, burst: bool = False) -> int:
     stop_all(crew, settings.stop_seconds)
     log.info("stopped", pid=os.getpid())
     return 0
+
+
+def _warm_up(state: State) -> None:
+    """Build the statements of a run before the forks; what fails here fails again in a run, where
+    people see it.
+    """
+    began = time.monotonic()
+    try:
+        with state.engine.connect() as link:
+            done = warm_up(link, state.host, state.settings, state.sealer)
+    except Exception as error:
+        log.warning("not_warmed", code=code_of(error), where=where(error))
+        return
+    if done:
+        log.info("warmed", seconds=time.monotonic() - began)
 
 
 def tick(app: Flask) -> int:

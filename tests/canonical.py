@@ -32,7 +32,7 @@ from ensora_plugin.models import (
 #: Table name -> the lines of its rows, in order.
 Told = dict[str, list[str]]
 
-_PASSING = {"id", "run_id", "at", "touched", "checksum", "updated_at", "rendered_at"}
+_PASSING = {"id", "run_id", "at", "touched", "seen", "checksum", "updated_at", "rendered_at"}
 _PASSING |= {"applied_at", "applied_run_id"}
 _PLAIN = [kind.model for kind in KINDS] + [
     *(Membership, Mapping, Rejected, RenderingRow, SetAside, Directory, DirectoryAgency)

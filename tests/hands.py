@@ -32,6 +32,8 @@ _WORDS = {
     "last_name": "family",
     "email": "mail",
     "name": "called",
+    "staff_id": "helper_key",
+    "agency_id": "clinic_key",
     "date": "on_day",
     "start": "starts_at",
     "end": "ends_at",

@@ -24,6 +24,7 @@ from ensora_plugin.errors import NotAllowed
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
 from ensora_plugin.mapping import map_record, unmap_record
 from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected
+from ensora_plugin.recheck import touch_changed
 from ensora_plugin.trying import notes_of, touch
 from ensora_plugin.withdrawing import Desk
 from tests.plain_rows import (
@@ -161,6 +162,16 @@ class Delivery:
                 touch(self.session, self.account_id, notes_of(kind, mapped))
             made += result.made
         return made
+
+    def differ(self) -> list[str]:
+        """Let notes be tried again whose appointments are not what the last pass saw; return them,
+        but for those of which it kept nothing.
+        """
+        appointment = self.practice.state.host.appointments(ACCOUNT).subquery("appointment")
+        before = self.generation()
+        touch_changed(self.session, self.account_id, appointment, date.min)
+        told = select(Note.vendor_id).where(Note.touched == before, Note.seen.is_not(None))
+        return list(self.session.scalars(told))
 
     def generation(self) -> int:
         return self.session.scalars(

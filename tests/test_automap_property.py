@@ -50,6 +50,7 @@ def check_once(practice: Practice, worlds: list[World]) -> None:
     for since in (None, date.min):
         assert delivery.automap(grace, since) == 0
         assert (delivery.mappings(), delivery.whys()) == before
+    assert delivery.differ() == []
 
 
 def check_in_two_steps(practice: Practice, worlds: list[World], chance: random.Random) -> None:
@@ -79,6 +80,7 @@ def check_in_two_steps(practice: Practice, worlds: list[World], chance: random.R
         world.mappings = {key: host for key, host in stood.items() if key in own}
         world.rejected = {one for one in rejected if one[:2] in own}
     assert (delivery.mappings(), delivery.whys()) == answer(worlds)
+    assert delivery.differ() == []
 
 
 def answer(worlds: list[World]) -> tuple[dict[Any, Any], dict[Any, Any]]:

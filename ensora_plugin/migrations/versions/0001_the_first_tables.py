@@ -285,6 +285,7 @@ def upgrade() -> None:
         sa.Column("start", sa.SmallInteger(), nullable=True),
         sa.Column("end", sa.SmallInteger(), nullable=True),
         sa.Column("touched", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("seen", sa.Text(), nullable=True),
         sa.Column("therapist_signed", sa.Boolean(), nullable=False),
         sa.Column("guardian_signed", sa.Boolean(), nullable=False),
         sa.Column(
