@@ -19,7 +19,7 @@ ARGUMENTS = (
 #: The browser itself reports an answer that refuses something, and a lost connection; the page says
 #: both in words.
 _REFUSALS = re.compile(
-    r"the server responded with a status of (401|409|422)|net::ERR_INTERNET_DISCONNECTED"
+    r"the server responded with a status of (401|403|409|422)|net::ERR_INTERNET_DISCONNECTED"
 )
 
 

@@ -158,7 +158,7 @@ def test_nor_has_the_question_before_a_change_with_consequences(page: Page) -> N
 def test_nor_has_a_tab_that_is_closed(page: Page, practice: Practice) -> None:
     with practice.app.app_context():
         site = practice.session.scalars(select(Mapping).filter_by(kind="site").limit(1)).one()
-        kept = {name: getattr(site, name) for name in Mapping.__table__.columns.keys()}
+        kept = {column.name: getattr(site, column.name) for column in Mapping.__table__.columns}
         practice.session.delete(site)
         practice.session.commit()
     try:
