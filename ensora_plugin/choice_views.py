@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .choices import options
+from .changing import lock_account
+from .choices import find_at_host, options
+from .database import begin_write
 from .explain import explain
 from .htmx import fragment
 from .row_views import row_of
@@ -20,9 +22,21 @@ def row_options(slug: str, record_id: int) -> Any:
     row = row_of(kind, record_id)
     search = filters_of(kind).search
     offered = options(state.session, scope_of(), state.host, kind, row[0], search)
+    if search and not offered and kind.compared and _found_at_host(kind, search):
+        offered = options(state.session, scope_of(), state.host, kind, row[0], search)
     view = views_of(kind, [row])[0]
     create = any(icon.symbol == "create" and icon.enabled for icon in view.icons)
     return fragment("options.html", row=view, options=offered, search=search, create=create)
+
+
+def _found_at_host(kind: Kind, search: str) -> bool:
+    """Look once whether the host has what the directory does not know of; commits."""
+    state, scope = state_of_app(), scope_of()
+    begin_write(state.session)
+    lock_account(state.session, scope.account_id)
+    found = find_at_host(state.session, scope, state.host, kind, search)
+    state.session.commit()
+    return found
 
 
 @bp.get(f"{ROW}/why")

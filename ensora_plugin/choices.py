@@ -11,6 +11,7 @@ from .access import Scope
 from .choices_notes import appointment_options
 from .database import AnySession, as_host_id
 from .dates import days_of
+from .directory import refresh_some
 from .entities import find_entity, host_entity, of_agencies
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, Kind
@@ -35,6 +36,43 @@ def entity_options(
         everyone = _offered(session, scope, host, kind, own, None)
         found += [option for option in everyone if option.id not in known][: PAGE - len(found)]
     return told_apart(found)
+
+
+def find_at_host(
+    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, search: str
+) -> bool:
+    """Bring the directory's entries in line for what the host has now under a search that found
+    nothing; flushes, and tells whether any changed.
+
+    The host may have made an entity and told nobody. Its rows are not indexed for this, so it is
+    asked once for few of them, each word as the beginning of a name, an email or a birth date.
+    """
+    entity = host_entity(host, scope.account, kind)
+    days = days_of(search)
+    told = [_begins(entity, kind, word) for word in search.replace(",", " ").split()]
+    wanted = [and_(*told)] if told else []
+    if kind is STUDENT and days:
+        wanted.append(entity.c.date_of_birth.in_(days))
+    if not wanted:
+        return False
+    ids = session.scalars(select(entity.c.id).where(or_(*wanted)).limit(PAGE))
+    host_ids = [str(id) for id in ids]
+    return bool(refresh_some(session, scope.account_id, scope.account, host, kind, host_ids))
+
+
+def _begins(entity: Any, kind: Kind, word: str) -> ColumnElement[bool]:
+    names = [name for name in kind.compared if name != "date_of_birth"]
+    return or_(
+        *(
+            condition
+            for name in names
+            for condition in (
+                entity.c[name].istartswith(word, autoescape=True),
+                # Of other letters than ASCII, SQLite knows no case.
+                entity.c[name].startswith(word.title(), autoescape=True),
+            )
+        )
+    )
 
 
 def may_choose(

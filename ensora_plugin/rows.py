@@ -66,6 +66,8 @@ class RowView:
     icons: tuple[Icon, ...]
     #: Why a person ignores it, empty where nobody does.
     ignored: str
+    #: The vendor's id under which the actor may read the record's history, empty for others.
+    trail: str
     #: The version of the person's own change of today that Undo takes back, 0 for none.
     undo: int
 
@@ -106,6 +108,7 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
         evidence_of=row.host_id if told and row.standing is not None else "",
         icons=icons_of(row, scope, kind, pages, hidden=hidden or vanished),
         ignored=_ignored(row),
+        trail=record.vendor_id if scope.may("audit") else "",
         undo=row.version if may_map and not hidden and _own_of_today(row, scope) else 0,
     )
 

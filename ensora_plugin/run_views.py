@@ -78,6 +78,6 @@ def agree_to_held() -> Any:
         state.session.commit()
     except NotAllowed as error:
         state.session.rollback()
-        return fragment("held.html", 409, message=str(error), **held_context())
+        return fragment("held.html", 409, **held_context() | {"message": str(error)})
     request_run()
     return tell(fragment("held.html", **held_context()), run={})

@@ -26,6 +26,9 @@ ACTIONS = {
     "automap": "Automap",
     "agree": "Agreed to a held pull",
     "settings": "Settings changed",
+    "render": "Rendering asked for",
+    "withdraw": "Note taken back from its appointment",
+    "view_evidence": "Evidence looked at",
 }
 
 
@@ -118,7 +121,7 @@ def _step(row: History, name: str) -> Step:
         id=row.id,
         at=row.at,
         who=row.by or (f"run {row.run_id}" if row.run_id else "—"),
-        words=ACTIONS.get(row.action, row.action.replace("_", " ").capitalize()),
+        words=ACTIONS[row.action],
         kind=BY_NAME.get(row.kind or ""),
         vendor_id=row.vendor_id or "",
         record=name,

@@ -139,7 +139,8 @@ def held_context() -> dict[str, Any]:
     connection, state = connection_of(), state_of_app()
     held = connection.held_at is not None
     found = losses(state.session, connection.id, state.settings) if held else []
-    return {"losses": found, "seen": total(found), "may_agree": scope_of().may("admin")}
+    may_agree = scope_of().may("admin")
+    return {"losses": found, "seen": total(found), "may_agree": may_agree, "message": ""}
 
 
 def _places() -> list[tuple[str, str]]:

@@ -117,6 +117,7 @@ def _helpers() -> dict[str, Any]:
         "csp_nonce": csp_nonce,
         "csrf_token": generate_csrf,
         "evidence_at": url_for("ensora.window") + "evidence/",
+        "history_at": url_for("ensora.history"),
         "host_name": state_of_app().settings.host_name,
     }
 
