@@ -1,4 +1,4 @@
-"""What the drop-down finds at the host that told nobody, and what leads from a row to its history."""
+"""What the window says of a pull that is stopped or held, of settings, and of a search in vain."""
 
 from __future__ import annotations
 
