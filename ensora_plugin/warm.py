@@ -35,8 +35,10 @@ def warm_up(link: Link, host: HostAdapter, settings: Settings, sealer: Sealer) -
     """Do runs of a passing account with one record of each kind, and take all of them back.
 
     `link` is a connection without a transaction. Returns False where there is no account yet whose
-    name the host knows.
+    name the host knows, or no key to seal with.
     """
+    if not sealer.ready:
+        return False
     link = link.execution_options(**{IMMEDIATE: True})
     with link.begin() as all_of_it:
         # Each commit of the run only ends a savepoint in it.
