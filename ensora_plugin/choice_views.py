@@ -9,6 +9,7 @@ from .choices import find_at_host, options
 from .database import begin_write
 from .explain import explain
 from .htmx import fragment
+from .kinds import Kind
 from .row_views import row_of
 from .views import filters_of, views_of
 from .web import ROW, bp, connection_of, needs, open_kind, scope_of, state_of_app

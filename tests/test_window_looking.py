@@ -1,4 +1,4 @@
-"""What the drop-down finds at the host that told nobody, and what leads from a row to its history."""
+"""What the drop-down finds at a host that told nobody, and what leads from a row to its history."""
 
 from __future__ import annotations
 
