@@ -30,7 +30,10 @@ def entity_options(
     The mapped one of the record itself is not among those that are taken.
     """
     own = record.vendor_id
-    found = _offered(session, scope, host, kind, own, _searched(search or _own_name(record)))
+    wanted = _searched(search or _own_name(record))
+    if not search:
+        wanted = or_(wanted, Directory.host_id == record.nearest)
+    found = _offered(session, scope, host, kind, own, wanted)
     if not search and len(found) < PAGE:
         known = {option.id for option in found}
         everyone = _offered(session, scope, host, kind, own, None)

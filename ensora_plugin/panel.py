@@ -68,7 +68,7 @@ def progress(session: AnySession, connection: Connection, run: Run | None) -> Pa
     if connection.held_at is not None:
         return Panel("held", "Waiting for your agreement", due_at=connection.due_at)
     if run is not None and run.state == "stopped":
-        return Panel("stopped", run.error_text or "", due_at=connection.due_at)
+        return Panel("stopped", (run.error_text or "").rstrip("."), due_at=connection.due_at)
     return Panel("connected", "Connected", due_at=connection.due_at)
 
 

@@ -1,4 +1,4 @@
-"""What the window says of a pull that is stopped or held, of settings, and of a search in vain."""
+"""What the drop-down finds at a host that told nobody, and what leads from a row to its history."""
 
 from __future__ import annotations
 
