@@ -138,9 +138,11 @@ def empty_pass(world: World, again: timedelta | None) -> Pass:
 
 def _unmapped(engine: Engine, since: date | None) -> int:
     """Count the unmapped notes from a day on; none without a day."""
+    if since is None:
+        return 0
+    which = Note.why.is_not(None), Note.date >= since
     with engine.connect() as connection:
-        which = Note.why.is_not(None), Note.date >= since
-        return 0 if since is None else connection.scalar(select(func.count()).where(*which)) or 0
+        return connection.scalar(select(func.count()).where(*which)) or 0
 
 
 def _warm(engine: Engine) -> None:
