@@ -20,10 +20,11 @@ from ensora_plugin.runs import claim, create_run
 from ensora_plugin.sync import Services, perform
 from ensora_plugin.vendor import Page
 
-from .automap import full_pass
+from .automap import World, full_pass
 from .databases import databases, engine_for, settle, temporary_folder
 from .measure import Measurement, in_child
-from .worlds import ACCOUNT, Made, make_people, make_sessions
+from .sessions import Size, make_sessions
+from .worlds import ACCOUNT, make_people
 
 _RUNS = 7
 #: Of so many students one has no client.
@@ -74,8 +75,8 @@ def measure(notes: int, db: str, seed: int, clients: int) -> Iterator[Measuremen
     notes = max(1000, notes // 100 * 100)
     with temporary_folder() as folder, databases(db, folder) as empty:
         url = empty()
-        made = in_child(build, url, notes, seed, clients)[0]
-        in_child(full_pass, url, made)
+        world = in_child(build, url, notes, seed, clients)[0]
+        in_child(full_pass, world)
         in_child(rendered, url)
         for name, host in (("idle", Undated), ("idle-updated-at", DemoHost)):
             (seconds, slowest, correct), peak = in_child(runs, url, host)
@@ -83,15 +84,15 @@ def measure(notes: int, db: str, seed: int, clients: int) -> Iterator[Measuremen
             yield Measurement(name, notes, db, seconds, None, correct, peak, note=note)
 
 
-def build(url: str, notes: int, seed: int, clients: int) -> Made:
+def build(url: str, notes: int, seed: int, clients: int) -> World:
     """Make both sides' tables and a world, whose rows changed one after the other."""
     engine = engine_for(url)
     HostBase.metadata.create_all(engine)
     upgrade(engine)
-    made = Made(notes, students=clients, users=max(8, clients // 10))
+    world = World(url, Size(students=clients, users=max(8, clients // 10)), notes, seed)
     with engine.begin() as connection:
-        make_people(connection, students=made.students, users=made.users)
-        make_sessions(connection, made, first=100, count=notes, seed=seed)
+        make_people(connection, students=world.size.students, users=world.size.users)
+        make_sessions(connection, world.size, world.numbers(), seed)
         for table in ("client", "staff", "appointment"):
             connection.execute(text(_SPREAD[engine.dialect.name].format(table)))
         lonely = select(Student.vendor_id).where(Student.id % _UNMAPPED == 0)
@@ -102,7 +103,7 @@ def build(url: str, notes: int, seed: int, clients: int) -> Made:
         connection.execute(update(Student).where(Student.id % _UNMAPPED == 0).values(away))
         connection.execute(text(_MEMBERS))
     settle(engine)
-    return made
+    return world
 
 
 _SPREAD = {

@@ -160,7 +160,12 @@ def _in_state(kind: Kind, filters: Filters) -> ColumnElement[bool]:
 
 
 def _cursor(row: Any, column: str, number: int) -> str:
-    place = [getattr(row[0], column), row.id, number]
+    return write_cursor(getattr(row[0], column), row.id, number)
+
+
+def write_cursor(key: str, record_id: int, number: int) -> str:
+    """Return the cursor of a row by its sort key, id and number, for an address."""
+    place = [key, record_id, number]
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
