@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, not_, select, text, update
+from sqlalchemy import and_, delete, func, select, text, update
 from werkzeug.security import generate_password_hash
 
 from demo.host.models import Base as HostBase
@@ -74,9 +74,7 @@ def _unmap_some(connection: Any) -> None:
     """Let some students wait for a person; the nearest client is their own."""
     waiting = Student.id % UNMAPPED == 0
     ids = select(Student.vendor_id).where(waiting)
-    connection.execute(
-        delete(Mapping).where(Mapping.kind == "student", Mapping.vendor_id.in_(ids))
-    )
+    connection.execute(delete(Mapping).where(Mapping.kind == "student", Mapping.vendor_id.in_(ids)))
     connection.execute(
         update(Student.__table__)
         .where(waiting)
