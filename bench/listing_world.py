@@ -68,6 +68,7 @@ def build(url: str, rows: int, seed: int) -> None:
         _make_logins(connection)
         _make_peers_tables(connection)
     settle(engine)
+    engine.dispose()
 
 
 def _unmap_some(connection: Any) -> None:
