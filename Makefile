@@ -61,9 +61,9 @@ chromium:
 	command -v chromium chromium-browser google-chrome >/dev/null 2>&1 \
 	  || { echo "Chromium is missing; install it (on Debian: apt-get install chromium)"; exit 1; }
 
-# What `python -m bench pull` compares with; without them it says so and goes on.
+# What `python -m bench pull` and `list` compare with; without them it says so and goes on.
 bench-peers: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dlt[sql_database]' requests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dlt[sql_database]' requests django
 
 clean:
 	rm -rf $(VENV) var build dist *.egg-info

@@ -19,7 +19,8 @@ from ensora_plugin.models import Base
 ACCOUNT = "bench"
 AGENCIES = 8
 MODIFIED = datetime(2026, 1, 1)  # noqa: DTZ001 - times in tables are naive UTC
-_CHUNK = 20_000
+#: Rows that are written at once.
+CHUNK = 20_000
 _HOST = HostBase.metadata.tables
 _OURS = Base.metadata.tables
 
@@ -172,6 +173,7 @@ def _user(n: int) -> dict[str, Any]:
             "first_name": f"Staff{n}",
             "last_name": f"Name{n}",
             "email": f"s{n}@bench.example",
+            "email_key": f"s{n}@bench.example",
             "title": "",
         }
     )
@@ -182,5 +184,5 @@ def put(
 ) -> None:
     """Write rows in chunks."""
     rows = iter(rows)
-    while chunk := list(islice(rows, _CHUNK)):
+    while chunk := list(islice(rows, CHUNK)):
         connection.execute(insert(table), chunk)

@@ -105,13 +105,15 @@ def next_version(desk: Desk, mapping: Mapping) -> int:
     """Return the version after this change; it goes on growing when a mapping is deleted and made
     anew.
     """
-    told = desk.session.scalar(
-        select(func.max(History.version)).where(
-            History.account_id == desk.account_id,
-            History.kind == mapping.kind,
-            History.vendor_id == mapping.vendor_id,
+    # A new mapping is written once, with its version.
+    with desk.session.no_autoflush:
+        told = desk.session.scalar(
+            select(func.max(History.version)).where(
+                History.account_id == desk.account_id,
+                History.kind == mapping.kind,
+                History.vendor_id == mapping.vendor_id,
+            )
         )
-    )
     return max(told or 0, mapping.version or 0) + 1
 
 

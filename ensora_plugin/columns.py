@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from .access import Scope
 from .applying import standing_version
-from .database import as_host_id
+from .database import as_host_id, pinned_join
 from .depending import dependents_of
 from .entities import host_entity, of_agencies
 from .host import HostAdapter
@@ -28,10 +28,11 @@ from .models import (
 from .text import SEPARATOR
 
 
-def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
-    """SELECT what the rows of a kind show, without the choice of rows."""
+def with_columns(scope: Scope, host: HostAdapter, kind: Kind, keys: Select[Any]) -> Select[Any]:
+    """SELECT what the rows of a kind show; `keys` chooses them by id, vendor_id and nearest."""
     model = kind.model
-    entity = host_entity(host, scope.account, kind)
+    page = keys.cte("page")
+    entity = _mapped_entities(scope, host, kind, page)
     statement: Any = (
         select(
             model,
@@ -48,12 +49,41 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
             case((Mapping.state == "user", dependents_of(kind)), else_=0).label("dependents"),
             *(column.label(f"entity_{column.key}") for column in entity.c),
         )
+        .join(page, page.c.id == model.id)
         .outerjoin(Mapping, mapping_of(kind))
         .outerjoin(entity, entity.c.id == as_host_id(Mapping.host_id, entity.c.id))
     )
+    statement = _with_nearest(statement, scope, host, kind, page)
     if kind is NOTE:
         return _with_note(statement, scope, host, entity)
     return _with_directory(statement, scope, host, kind, entity)
+
+
+def _mapped_entities(scope: Scope, host: HostAdapter, kind: Kind, page: Any) -> Any:
+    """The host's entities that the records of a page are mapped to."""
+    every = host_entity(host, scope.account, kind)
+    own = aliased(Mapping, name="page_mapping")
+    ids: Select[Any] = select(as_host_id(own.host_id, every.c.id).label("id")).select_from(
+        pinned_join(
+            page,
+            own,
+            and_(
+                own.account_id == scope.account_id,
+                own.kind == kind.name,
+                own.vendor_id == page.c.vendor_id,
+            ),
+        )
+    )
+    return _few(every, ids, "entity")
+
+
+def _few(every: Any, ids: Select[Any], name: str) -> Any:
+    """The entities of some ids, found before anything else is joined: SQLite reads a SELECT of
+    several tables whole that stands where a row may have no counterpart.
+    """
+    asked = ids.distinct().subquery("asked")
+    found = select(*every.c).select_from(pinned_join(asked, every, every.c.id == asked.c.id))
+    return found.cte(name).prefix_with("MATERIALIZED")
 
 
 def _with_directory(
@@ -74,7 +104,6 @@ def _with_directory(
             Directory.host_id == Mapping.host_id,
         ),
     )
-    statement = _with_nearest(statement, scope, host, kind)
     if kind.by_site:
         statement = statement.add_columns(_home_agency(kind).label("home_agency"))
     if kind is USER:
@@ -87,11 +116,15 @@ def _with_directory(
 
 
 def _with_nearest(
-    statement: Select[Any], scope: Scope, host: HostAdapter, kind: Kind
+    statement: Select[Any], scope: Scope, host: HostAdapter, kind: Kind, page: Any
 ) -> Select[Any]:
     """Add the entity that comes nearest to a record that is not mapped, and who holds it."""
     model: Any = kind.model
-    nearest = aliased(host_entity(host, scope.account, kind), name="nearest")
+    every = host_entity(host, scope.account, kind)
+    ids: Select[Any] = select(as_host_id(page.c.nearest, every.c.id).label("id")).where(
+        page.c.nearest.is_not(None)
+    )
+    nearest = _few(every, ids, "nearest")
     taken = aliased(Mapping, name="nearest_taken")
     return (
         statement.add_columns(
@@ -141,17 +174,20 @@ def _home_agency(kind: Kind) -> Any:
     home = aliased(Mapping, name="home_mapping")
     return (
         select(func.min(home.host_id))
-        .join(
-            Membership,
-            and_(
-                Membership.account_id == home.account_id,
-                Membership.site_id == home.vendor_id,
-                Membership.kind == kind.name,
-            ),
+        .select_from(
+            pinned_join(
+                Membership.__table__,
+                home,
+                and_(
+                    home.account_id == Membership.account_id,
+                    home.kind == SITE.name,
+                    home.vendor_id == Membership.site_id,
+                ),
+            )
         )
         .where(
-            home.account_id == kind.model.account_id,
-            home.kind == SITE.name,
+            Membership.account_id == kind.model.account_id,
+            Membership.kind == kind.name,
             Membership.vendor_id == kind.model.vendor_id,
         )
         .correlate(kind.model)
@@ -165,8 +201,7 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
         aliased(Mapping, name=f"{of}_is") for of in ("client", "staff", "agency")
     )
     return (
-        _with_nearest(statement, scope, host, NOTE)
-        .add_columns(
+        statement.add_columns(
             Student.first_name.label("student_first"),
             Student.last_name.label("student_last"),
             User.first_name.label("user_first"),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 from sqlalchemy import String, case, func, literal, null, select, union_all
@@ -30,29 +27,6 @@ class Summary:
 
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     agencies: dict[str, str] = field(default_factory=dict)
-
-
-class Memory:
-    """Keeps what was counted until the stamp of its account changes; shared by threads."""
-
-    def __init__(self, most: int = 500) -> None:
-        self._kept: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
-        self._most = most
-        self._lock = Lock()
-
-    def get(self, key: Any, stamp: Any, make: Callable[[], Any]) -> Any:
-        """Return what is kept under a key with this stamp, or make it."""
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and kept[0] == stamp:
-            return kept[1]
-        made = make()
-        with self._lock:
-            self._kept[key] = stamp, made
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return made
 
 
 def summary(session: AnySession, scope: Scope, host: HostAdapter) -> Summary:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select, true, tuple_
 
 from .access import Scope
 from .columns import with_columns
@@ -21,8 +22,9 @@ from .filters import Filters
 from .host import HostAdapter
 from .joins import mapping_of
 from .kinds import NOTE, SITE, Kind
+from .memory import Memory
 from .models import Mapping, Note, RenderingRow
-from .searching import found
+from .searching import found, words_of
 
 PAGE = 50
 
@@ -44,9 +46,8 @@ def list_page(
     """Return a page of at most `PAGE` rows that the actor may see."""
     backwards = bool(filters.before)
     position = read_cursor(filters.before or filters.after)
-    keys = _keys(scope, kind, filters, position).limit(PAGE + 1).subquery("page")
-    statement = with_columns(scope, host, kind).join(keys, keys.c.id == kind.model.id)
-    rows = list(session.execute(_ordered(statement, kind, filters)))
+    statement = _kept_page(scope, host, kind, filters, position)
+    rows = list(session.execute(statement, _values(filters, position)))
     more = len(rows) > PAGE
     rows = rows[:PAGE]
     if backwards:
@@ -69,12 +70,71 @@ def list_row(
     session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record_id: int
 ) -> Any:
     """Return one row by the record's id, None where there is none that the actor may see."""
-    statement = with_columns(scope, host, kind).where(
-        kind.model.id == record_id,
-        kind.model.account_id == scope.account_id,
-        scope.sees(kind),
-    )
-    return session.execute(statement).first()
+    key = (*_whose(scope, host), kind.name)
+
+    def build() -> Any:
+        one = _columns(kind).where(
+            kind.model.id == bindparam("record_id"),
+            kind.model.account_id == scope.account_id,
+            scope.sees(kind),
+        )
+        return with_columns(scope, host, kind, one)
+
+    statement = _KEPT.get(key, _minute(), lambda: (host, build()))[1]
+    return session.execute(statement, {"record_id": record_id}).first()
+
+
+def _kept_page(
+    scope: Scope,
+    host: HostAdapter,
+    kind: Kind,
+    filters: Filters,
+    position: tuple[str, int, int] | None,
+) -> Any:
+    """Return the SELECT of a page; one is kept for all pages that only have other `_values`."""
+    typed, days = bool(filters.search.strip()), bool(words_of(filters.search)["days"])
+    form = (filters.state, filters.inactive, filters.agency, filters.rendering, filters.sort)
+    place = (position is not None, bool(filters.before))
+    bounds = (filters.since is not None, filters.until is not None)
+    key = (*_whose(scope, host), kind.name, form, place, bounds, typed, days)
+
+    def build() -> Any:
+        keys = _keys(scope, kind, filters, position).limit(PAGE + 1)
+        return _ordered(with_columns(scope, host, kind, keys), kind, filters)
+
+    return _KEPT.get(key, _minute(), lambda: (host, build()))[1]
+
+
+#: Building a page's SELECT costs ten times what its answer does.
+_KEPT = Memory(most=200)
+
+
+def _whose(scope: Scope, host: HostAdapter) -> tuple[Any, ...]:
+    """Return what a kept SELECT depends on beside its filters; it keeps `host` alive for its id."""
+    return id(host), scope.account_id, scope.account, scope.agencies, scope.may("map")
+
+
+def _minute() -> int:
+    """The host's SELECTs may change with the time of day: they are asked for anew each minute."""
+    return int(time.monotonic() // 60)
+
+
+def _values(filters: Filters, position: tuple[str, int, int] | None) -> dict[str, Any]:
+    """Return the values of a kept SELECT that are this request's."""
+    values: dict[str, Any] = words_of(filters.search) | _bounds(filters)
+    if position is not None:
+        values |= {"place_key": position[0], "place_id": position[1]}
+    return values
+
+
+def _bounds(filters: Filters) -> dict[str, str]:
+    """Return the first key of the days asked for, and the one after them."""
+    bounds = {}
+    if filters.since:
+        bounds["since"] = filters.since.isoformat()
+    if filters.until:
+        bounds["until"] = (filters.until + timedelta(days=1)).isoformat()
+    return bounds
 
 
 def chosen(scope: Scope, kind: Kind, filters: Filters) -> ColumnElement[bool]:
@@ -85,11 +145,11 @@ def chosen(scope: Scope, kind: Kind, filters: Filters) -> ColumnElement[bool]:
     conditions = [kind.model.account_id == scope.account_id, scope.sees(kind)]
     if filters.agency:
         conditions.append(_of_agency(scope, kind, filters.agency))
+    bounds = _bounds(filters)
     if filters.since:
-        conditions.append(kind.model.sort_key >= filters.since.isoformat())
+        conditions.append(kind.model.sort_key >= bindparam("since", bounds["since"]))
     if filters.until:
-        after = filters.until + timedelta(days=1)
-        conditions.append(kind.model.sort_key < after.isoformat())
+        conditions.append(kind.model.sort_key < bindparam("until", bounds["until"]))
     if filters.rendering:
         conditions.append(_rendered_as(filters.rendering))
     return and_(*conditions)
@@ -128,7 +188,7 @@ def _keys(
     """SELECT the ids of the page's records, in the order of the list (or against it)."""
     model: Any = kind.model
     statement = (
-        select(model.id)
+        _columns(kind)
         .outerjoin(Mapping, mapping_of(kind))
         .where(chosen(scope, kind, filters), _in_state(kind, filters))
     )
@@ -137,10 +197,16 @@ def _keys(
     if position is not None:
         order = filters.order(kind)
         here = tuple_(getattr(model, order.column), model.id)
-        there = tuple_(literal(position[0]), literal(position[1]))
+        there = tuple_(bindparam("place_key", position[0]), bindparam("place_id", position[1]))
         descending = order.descending != bool(filters.before)
         statement = statement.where(here < there if descending else here > there)
     return _ordered(statement, kind, filters)
+
+
+def _columns(kind: Kind) -> Select[Any]:
+    """SELECT what the rows of a page are found by, in its record table and beside it."""
+    model: Any = kind.model
+    return select(model.id, model.vendor_id, model.nearest)
 
 
 def _ordered(statement: Select[Any], kind: Kind, filters: Filters) -> Select[Any]:
@@ -160,7 +226,12 @@ def _in_state(kind: Kind, filters: Filters) -> ColumnElement[bool]:
 
 
 def _cursor(row: Any, column: str, number: int) -> str:
-    place = [getattr(row[0], column), row.id, number]
+    return write_cursor(getattr(row[0], column), row.id, number)
+
+
+def write_cursor(key: str, record_id: int, number: int) -> str:
+    """Return the cursor of a row by its sort key, id and number, for an address."""
+    place = [key, record_id, number]
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 

@@ -21,15 +21,18 @@ from .releasing import Consequences, forget_rejection, release
 from .withdrawing import Desk
 
 
-def map_record(desk: Desk, kind: Kind, record: Record, host_id: str, *, seen: int) -> Consequences:
+def map_record(
+    desk: Desk, kind: Kind, record: Record, host_id: str, *, seen: int, known: bool = False
+) -> Consequences:
     """Map a record to a host's entity, in the place of what it was mapped to; the mapping becomes
-    User.
+    User. `known` where the caller has just found the entity in the host.
 
     Returns the consequences. Raises `Stale`, `Taken`, and `NotAllowed` where there is no such
     entity.
     """
     mapping = as_seen(desk, kind, record.vendor_id, seen)
-    check_entity(desk, kind, host_id)
+    if not known:
+        check_entity(desk, kind, host_id)
     check_free(desk, kind, record.vendor_id, host_id)
     before = said(mapping)
     happened = Consequences()

@@ -25,13 +25,13 @@ from . import (
 from .cli import ensora_cli
 from .config import Settings, read_settings
 from .connecting import find_connection, token_of
-from .counting import Memory
 from .crypto import Sealer
 from .database import begin_write
 from .evidence import was_applied
 from .host import Entity, HostAdapter
 from .host_changes import bring_up_to_date
 from .log import log
+from .memory import Memory
 from .models import Connection
 from .schedule import hasten
 from .sync import Services

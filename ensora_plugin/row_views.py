@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, abort
@@ -177,7 +177,8 @@ def answer(
 ) -> Response:
     """Answer with a row as it stands, with what is in the way of a change, or with a question."""
     view: RowView = views_of(kind, [row_of(kind, record_id)])[0]
-    return fragment("row.html", status, row=view, message=message, ask=ask, undo=undo or view.undo)
+    view = replace(view, message=message, ask=ask, undo=undo or view.undo)
+    return fragment("row.html", status, rows=[view])
 
 
 def map_chosen(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
@@ -187,7 +188,7 @@ def map_chosen(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
         raise NotAllowed(f"There is no such {kind.entity_noun.lower()} in your agencies.")
     if form.seen.data:
         _ask_first(desk, kind, record, form, "map", "Map anyway")
-    map_record(desk, kind, record, host_id, seen=form.seen.data)
+    map_record(desk, kind, record, host_id, seen=form.seen.data, known=True)
     return Done(f"{kind.noun} mapped", undoable=True)
 
 

@@ -70,6 +70,9 @@ class RowView:
     trail: str
     #: The version of the person's own change of today that Undo takes back, 0 for none.
     undo: int
+    #: What is in the way of a change that was tried, and the question before one.
+    message: str = ""
+    ask: Ask | None = None
 
 
 def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[str]) -> RowView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 
 from .access import Scope
 from .dates import days_of
@@ -14,7 +14,10 @@ from .text import text_key
 
 
 def found(scope: Scope, kind: Kind, search: str) -> ColumnElement[bool]:
-    """Return the condition that a record is found by what was typed."""
+    """Return the condition that a record is found by what was typed.
+
+    A statement over it may be kept and sent for other words, with `words_of` them.
+    """
     if kind is not NOTE:
         return _named(kind, search)
     people = [
@@ -25,22 +28,46 @@ def found(scope: Scope, kind: Kind, search: str) -> ColumnElement[bool]:
         )
         for of, column in ((STUDENT, Note.student_id), (USER, Note.user_id))
     ]
-    days = days_of(search)
-    when = [Note.date.in_(days)] if days else []
-    return or_(*people, *when, Note.vendor_id == search.strip())
+    words = words_of(search)
+    when = [Note.date.in_(_days(words))] if words["days"] else []
+    return or_(*people, *when, Note.vendor_id == bindparam("own_id", words["own_id"]))
+
+
+def words_of(search: str) -> dict[str, Any]:
+    """Return the values that stand for what was typed; a search for days has another form."""
+    key = text_key(search.replace(",", " "))
+    return {
+        "key": key,
+        "key_end": _end(key),
+        "own_id": search.strip(),
+        "days": days_of(search),
+    }
 
 
 def _named(kind: Kind, search: str) -> ColumnElement[bool]:
-    key = text_key(search.replace(",", " "))
+    words = words_of(search)
     model: Any = kind.model
-    wanted = [starts_with(model.sort_key, key), starts_with(model.name_key, key)]
-    if kind is STUDENT and (days := days_of(search)):
-        wanted.append(Student.date_of_birth.in_(days))
+
+    def begins(column: Any) -> ColumnElement[bool]:
+        key: Any = bindparam("key", words["key"])
+        return and_(column >= key, column < bindparam("key_end", words["key_end"]))
+
+    wanted = [begins(model.sort_key), begins(model.name_key)]
+    if kind is STUDENT and words["days"]:
+        wanted.append(Student.date_of_birth.in_(_days(words)))
     if kind is USER:
-        wanted.append(starts_with(User.email_key, key))
-    return or_(*wanted, model.vendor_id == search.strip())
+        wanted.append(begins(User.email_key))
+    return or_(*wanted, model.vendor_id == bindparam("own_id", words["own_id"]))
+
+
+def _days(words: dict[str, Any]) -> Any:
+    return bindparam("days", words["days"], expanding=True)
 
 
 def starts_with(column: Any, key: str) -> ColumnElement[bool]:
     """Return the condition that a key begins with `key`, in the form that an index serves."""
-    return and_(column >= key, column < key + "\U0010ffff")
+    return and_(column >= key, column < _end(key))
+
+
+def _end(key: str) -> str:
+    return key + "\U0010ffff"

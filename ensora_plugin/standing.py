@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import aliased
 
 from .access import open_sites_of
@@ -28,17 +28,7 @@ class Standing:
 
 def standing(session: AnySession, account: str) -> Standing | None:
     """Return where an account stands, None for one that has not the feature."""
-    row = session.execute(
-        select(
-            Connection,
-            Run,
-            open_sites_of(Connection.id).label("open_sites"),
-            _latest(History).label("history"),
-            _fetched().label("fetched"),
-        )
-        .outerjoin(Run, Run.id == _latest(Run))
-        .where(Connection.account == account)
-    ).first()
+    row = session.execute(_STANDING, {"account": account}).first()
     if row is None:
         return None
     run = row.Run
@@ -60,3 +50,17 @@ def _fetched() -> Any:
         .correlate(Run)
         .scalar_subquery()
     )
+
+
+#: Every request sends it: built once, since that costs more than its answer.
+_STANDING = (
+    select(
+        Connection,
+        Run,
+        open_sites_of(Connection.id).label("open_sites"),
+        _latest(History).label("history"),
+        _fetched().label("fetched"),
+    )
+    .outerjoin(Run, Run.id == _latest(Run))
+    .where(Connection.account == bindparam("account"))
+)

@@ -29,7 +29,8 @@ PACKAGE = ROOT / "ensora_plugin"
 README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it.
 LAYERS = (
-    "errors config signals clock text reasons matching database log processes likeness deadline",
+    "errors config signals clock text reasons matching memory database log processes likeness "
+    "deadline",
     "models host adapter_check crypto transport records pages vendor soap picture_end signature "
     "migrating host_marks bulk",
     "kinds",
