@@ -142,11 +142,12 @@ class Watching(httpx2.BaseTransport):
 
     def __init__(self, practice: Practice) -> None:
         assert practice.state.transport is not None
-        self.practice, self.inner = practice, practice.state.transport
+        # The feeds are read in a thread, which has no session of its own.
+        self.session, self.inner = practice.session, practice.state.transport
         self.open: list[bool] = []
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        self.open.append(self.practice.session.in_transaction())
+        self.open.append(self.session.in_transaction())
         return self.inner.handle_request(request)
 
 
