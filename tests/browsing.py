@@ -56,7 +56,7 @@ def page_of(browser: Browser, address: str, **context: object) -> Iterator[Page]
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     opened.close()
-    assert errors == []
+    assert errors == [], errors
 
 
 def sign_in(page: Page, name: str) -> None:
