@@ -111,7 +111,8 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
         evidence_of=row.host_id if told and row.standing is not None else "",
         icons=icons_of(row, scope, kind, pages, hidden=hidden or vanished),
         ignored=_ignored(row),
-        trail=record.vendor_id if scope.may("audit") else "",
+        # What a run mapped stands in its own line of the history, not in one of the record.
+        trail=record.vendor_id if row.state != "auto" and scope.may("audit") else "",
         undo=row.version if may_map and not hidden and _own_of_today(row, scope) else 0,
     )
 
