@@ -186,4 +186,4 @@ def test_7_sync_now_starts_a_pull_and_the_panel_ends_by_itself(page: Page) -> No
     page.get_by_role("button", name="Sync now").click()
     expect(page.locator("#ensora-progress progress")).to_be_visible()
     expect(page.locator("#ensora-progress")).to_contain_text("Connected", timeout=60_000)
-    assert page.locator("#ensora-progress[hx-trigger]").count() == 0
+    assert page.locator("#ensora-progress[hx-trigger*=load]").count() == 0
