@@ -91,5 +91,10 @@ def _people(db: Db, accounts: dict[int, str]) -> Iterator[str]:
     """What people did; a run's own rows depend on how many runs it took."""
     rows = db.execute(select(History.__table__).where(History.by.is_not(None)))
     for row in rows.mappings():
-        names = ("by", "action", "kind", "vendor_id", "version", "before", "after")
-        yield repr([accounts[row["account_id"]], *(row[name] for name in names)])
+        names = ("by", "action", "kind", "vendor_id", "version")
+        facts = [_lasting(row[name]) for name in ("before", "after")]
+        yield repr([accounts[row["account_id"]], *(row[name] for name in names), *facts])
+
+
+def _lasting(facts: dict[str, object] | None) -> dict[str, object] | None:
+    return facts and {name: value for name, value in facts.items() if name not in _PASSING}
