@@ -15,7 +15,7 @@ from tests.chaos.engine import chaos, rain
 from tests.servers import Postgres, postgres
 
 pytestmark = pytest.mark.timeout(300)
-KILLS = 20
+KILLS = 10
 SEED = 2026
 
 
