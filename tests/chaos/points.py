@@ -116,7 +116,7 @@ def install(armoury: Armoury) -> CountingHost:
     @event.listens_for(Engine, "after_cursor_execute")
     def _executed(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
         for beginning, point in STATEMENTS.items():
-            if statement.startswith(beginning):
+            if beginning in statement:
                 armoury.meet(point)
 
     @event.listens_for(Engine, "before_cursor_execute")
