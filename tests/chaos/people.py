@@ -95,8 +95,10 @@ def unwritten(world: World, organization: dict[str, Any]) -> Iterator[dict[str, 
             users.get(str(row["staff_id"])),
             sites.get(str(row["agency_id"])),
         )
-        held = row["status"] == "scheduled" and row["kind"] == "service" and row["date"] < world.today
-        if str(row["id"]) in taken or None in people or not held:
+        held = (
+            row["status"] == "scheduled" and row["kind"] == "service" and row["date"] < world.today
+        )
+        if str(row["id"]) in taken or None in people or not held or row["date"] >= world.today:
             continue
         when = {"date": row["date"], "start time": row["start"], "end time": row["end"]}
         fields = []
