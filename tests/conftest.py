@@ -4,6 +4,8 @@ hosts.
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 from collections.abc import Iterator
 from datetime import date
@@ -16,6 +18,11 @@ from sqlalchemy.engine import make_url
 from demo.data import World, build_world
 from tests.practices import Practice, open_demo, open_other
 from tests.servers import Postgres, fresh_database, postgres
+
+_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - pytest makes folders of its own in it
+# SQLite waits for the disk at each commit, which is most of what the tests would take.
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 #: The world's day; the clock of a test that renders stands there.
 TODAY = date(2026, 11, 20)
@@ -60,6 +67,11 @@ def sqlite_url(tmp_path: Path) -> str:
 def world() -> World:
     """A world of both accounts, small enough to be pulled in each test that wants it."""
     return build_world(notes=300, today=TODAY)
+
+
+@pytest.fixture(scope="session")
+def small_world() -> World:
+    return build_world(notes=120, today=TODAY)
 
 
 @pytest.fixture(params=["demo", "other"])

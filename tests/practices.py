@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
@@ -15,6 +17,7 @@ import time_machine
 from flask import Flask
 from flask.ctx import AppContext
 from sqlalchemy import select
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from demo.data import World
@@ -34,6 +37,7 @@ from ensora_plugin.runs import STEPS, claim, create_run
 from ensora_plugin.sync import perform
 from tests.other_host import OtherHost, create_other_host, other_id, seed_other
 from tests.other_models import other_db
+from tests.servers import keep, restore
 
 ADMINS = {
     "bright-steps": "admin@brightsteps.example",
@@ -135,14 +139,46 @@ class Practice:
 
 @contextmanager
 def open_demo(
-    url: str, world: World, *, connected: bool = True, **config: Any
+    url: str,
+    world: World,
+    *,
+    connected: bool = True,
+    vendor: str | Path = ":memory:",
+    **config: Any,
 ) -> Iterator[Practice]:
-    """Open the demo host over a database."""
+    """Open the demo host over a database; `vendor`: the emulator's file."""
     app = create_demo({**CONFIG, "SQLALCHEMY_DATABASE_URI": url, **config})
     with app.app_context():
         seed(demo_db.session(), world)
-    with _opened(app, DemoHost(), world, connected=connected) as practice:
+    with _opened(app, DemoHost(), world, vendor, connected=connected) as practice:
         yield practice
+
+
+@contextmanager
+def open_pulled(url: str, world: World, *accounts: str) -> Iterator[Practice]:
+    """Open the demo host over an empty database, with accounts pulled, mapped and rendered.
+
+    That is done once for a world; whoever wants the same again gets a copy of both sides.
+    """
+    key = (id(world), make_url(url).drivername, accounts)
+    with TemporaryDirectory() as folder:
+        vendor = Path(folder) / "vendor.db"
+        if key not in _PULLED:
+            with open_demo(url, world, vendor=vendor) as practice:
+                for account in accounts:
+                    practice.run(account)
+            # The world is kept, so that no other one gets its id.
+            _PULLED[key] = (world, keep(url), vendor.read_bytes())
+        else:
+            _, kept, stored = _PULLED[key]
+            restore(url, kept)
+            vendor.write_bytes(stored)
+        app = create_demo({**CONFIG, "SQLALCHEMY_DATABASE_URI": url})
+        with _opened(app, DemoHost(), world, vendor) as practice:
+            yield practice
+
+
+_PULLED: dict[Any, tuple[World, Any, bytes]] = {}
 
 
 @contextmanager
@@ -163,32 +199,39 @@ def open_other(
 
 @contextmanager
 def _opened(
-    app: Flask, host: HostAdapter, world: World, *, connected: bool = True
+    app: Flask,
+    host: HostAdapter,
+    world: World,
+    vendor: str | Path = ":memory:",
+    *,
+    connected: bool = True,
 ) -> Iterator[Practice]:
-    store = Store(":memory:")
-    store.fill(world.organizations)
+    """Mount the plugin; a vendor that holds something already goes with a database that does."""
+    store = Store(vendor)
+    fresh = not store.is_filled()
+    if fresh:
+        store.fill(world.organizations)
     emulator = create_emulator(store)
     Ensora().init_app(app, host, transport=httpx2.WSGITransport(app=emulator))
     # The world's sessions are over, and its notes were written, on the evening of its day.
-    evening = datetime.combine(world.today, time(2), UTC)
+    # What was pulled before was so a little earlier.
+    evening = datetime.combine(world.today, time(2, 0 if fresh else 10), UTC)
     with time_machine.travel(evening), app.app_context() as context:
         state = state_of(app)
-        upgrade(state.engine)
-        for account, username in ADMINS.items():
-            activate(state.session, account, by="test")
-            if not connected:
-                continue
-            with state.vendor() as vendor:
-                connect(
-                    state.session,
-                    account,
-                    vendor,
-                    state.sealer,
-                    username=username,
-                    password="admin-demo",
-                    by="test",
-                )
+        if fresh:
+            _begin(state, connected=connected)
         yield Practice(app, state, store, emulator, world, context)
         state.session.close()
         state.engine.dispose()
     store.close()
+
+
+def _begin(state: State, *, connected: bool) -> None:
+    """Migrate, and activate both accounts."""
+    upgrade(state.engine)
+    for account, username in ADMINS.items():
+        activate(state.session, account, by="test")
+        if connected:
+            hands = {"username": username, "password": "admin-demo", "by": "test"}
+            with state.vendor() as vendor:
+                connect(state.session, account, vendor, state.sealer, **hands)

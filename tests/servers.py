@@ -23,10 +23,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
 from psycopg import sql
+from sqlalchemy.engine import make_url
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -100,6 +102,40 @@ def fresh_database(server: Postgres) -> Iterator[str]:
     finally:
         with closing(server.connect()) as connection:
             connection.execute(drop)
+
+
+def keep(url: str) -> Any:
+    """Return what `restore` makes the same database of; nobody may be connected to it."""
+    parts = make_url(url)
+    if parts.get_backend_name() == "sqlite":
+        return Path(str(parts.database)).read_bytes()
+    name = f"kept_{uuid.uuid4().hex}"
+    _copy_database(url, str(parts.database), name)
+    return name
+
+
+def restore(url: str, kept: Any) -> None:
+    """Put a database that was kept in the place of an empty one."""
+    parts = make_url(url)
+    if parts.get_backend_name() == "sqlite":
+        Path(str(parts.database)).write_bytes(kept)
+        return
+    drop = sql.SQL("DROP DATABASE {}").format(sql.Identifier(str(parts.database)))
+    with closing(_beside(url)) as connection:
+        connection.execute(drop)
+    _copy_database(url, kept, str(parts.database))
+
+
+def _copy_database(url: str, source: str, name: str) -> None:
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with closing(_beside(url)) as connection:
+        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(source)))
+
+
+def _beside(url: str) -> psycopg.Connection:
+    """Connect to the server of a database, not to the database itself."""
+    parts = make_url(url).set(drivername="postgresql", database="postgres")
+    return psycopg.connect(parts.render_as_string(hide_password=False), autocommit=True)
 
 
 @contextmanager

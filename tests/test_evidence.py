@@ -5,24 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import date
 
 import pytest
 from flask_login import login_user
 from sqlalchemy import delete, func, select, update
 
-from demo.data import World, build_world
+from demo.data import World
 from demo.host.models import Appointment, AppointmentSignature, Login
 from ensora_plugin import Ensora
 from ensora_plugin.differences import Piece, text_difference
 from ensora_plugin.models import Content, History, Mapping, Note, RenderingRow
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window
-
-
-@pytest.fixture(scope="module")
-def small_world() -> World:
-    return build_world(notes=120, today=date(2026, 11, 20))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from ensora_plugin.models import Connection, History, Mapping, Note, RenderingRo
 from ensora_plugin.runs import claim, create_run
 from ensora_plugin.signals import pull_held, run_ended
 from ensora_plugin.sync import perform
-from tests.practices import Practice, open_demo
+from tests.practices import Practice, open_pulled
 from tests.running import connection_of, heard
 
 ACCOUNT = "bright-steps"
@@ -23,8 +23,7 @@ ORGANIZATION = f"org-{ACCOUNT}"
 
 @pytest.fixture
 def practice(database_url: str, world: Any) -> Iterator[Practice]:
-    with open_demo(database_url, world, connected=True) as practice:
-        practice.run(ACCOUNT)
+    with open_pulled(database_url, world, ACCOUNT) as practice:
         yield practice
 
 

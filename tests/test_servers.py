@@ -20,8 +20,10 @@ from tests.servers import Postgres, fresh_database, postgres, redis_server
 
 ROOT = Path(__file__).parent.parent
 
+#: Started in the background of a shell, a process ignores SIGINT, and its children do so too.
 HOLD_BOTH = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.servers import postgres, redis_server
 with postgres() as one, redis_server() as two:
     print(one.keeper, one.port, one.folder, two, flush=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
 
 import pytest
 from sqlalchemy import select
 
-from demo.data import World, build_world
+from demo.data import World
 from ensora_plugin.models import (
     Connection,
     History,
@@ -22,11 +21,6 @@ from ensora_plugin.models import (
 )
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record
-
-
-@pytest.fixture(scope="module")
-def small_world() -> World:
-    return build_world(notes=120, today=date(2026, 11, 20))
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
 
-from demo.data import World, build_world
+from demo.data import World
 from ensora_plugin.listing import read_cursor
 from ensora_plugin.models import Mapping, Membership, Note, Site, Student, User
 from tests.practices import Practice
@@ -20,10 +19,9 @@ from tests.window import PREFIX, Person, open_window, record
 
 
 @pytest.fixture(scope="module")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
-    world: World = build_world(notes=120, today=date(2026, 11, 20))
+def practice(tmp_path_factory: pytest.TempPathFactory, small_world: World) -> Iterator[Practice]:
     folder: Path = tmp_path_factory.mktemp("bounds")
-    with open_window(f"sqlite:///{folder / 'host.db'}", world) as practice:
+    with open_window(f"sqlite:///{folder / 'host.db'}", small_world) as practice:
         yield practice
 
 

@@ -6,20 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
 
 import pytest
 from sqlalchemy import func, select
 
-from demo.data import World, build_world
+from demo.data import World
 from ensora_plugin.models import Mapping, Note, Student
 from tests.practices import Practice, open_other
 from tests.window import PREFIX, Person, open_window, record
-
-
-@pytest.fixture(scope="module")
-def small_world() -> World:
-    return build_world(notes=120, today=date(2026, 11, 20))
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-from demo.data import build_world
+from demo.data import World
 from ensora_plugin.jobs import work_run
 from ensora_plugin.schedule import request_run
 from tests.practices import Practice
@@ -17,9 +16,8 @@ from tests.window import Person, open_window
 
 
 @pytest.fixture
-def practice(tmp_path: Path) -> Iterator[Practice]:
-    world = build_world(notes=120, today=date(2026, 11, 20))
-    with open_window(f"sqlite:///{tmp_path / 'host.db'}", world) as practice:
+def practice(tmp_path: Path, small_world: World) -> Iterator[Practice]:
+    with open_window(f"sqlite:///{tmp_path / 'host.db'}", small_world) as practice:
         yield practice
 
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import date
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import select
 
-from demo.data import World, build_world
+from demo.data import World
 from ensora_plugin.models import History, Mapping, Note, Rejected, Student
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record
-
-
-@pytest.fixture(scope="module")
-def small_world() -> World:
-    return build_world(notes=120, today=date(2026, 11, 20))
 
 
 @pytest.fixture

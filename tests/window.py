@@ -14,7 +14,7 @@ from demo.data import World
 from ensora_plugin.kinds import BY_SLUG
 from ensora_plugin.models import Note, Record
 from tests.practice import Browser
-from tests.practices import Practice, open_demo
+from tests.practices import ADMINS, Practice, open_demo, open_pulled
 
 PREFIX = "/synchronization"
 
@@ -40,11 +40,11 @@ class Person(Browser):
 @contextmanager
 def open_window(url: str, world: World, *, connected: bool = True) -> Iterator[Practice]:
     """Open the demo host with both accounts pulled, mapped and rendered."""
-    with open_demo(url, world, connected=connected) as practice:
-        for account in ("bright-steps", "harbor-kids") if connected else ():
-            practice.run(account)
-        with practice.outside():
-            yield practice
+    opened = (
+        open_pulled(url, world, *ADMINS) if connected else open_demo(url, world, connected=False)
+    )
+    with opened as practice, practice.outside():
+        yield practice
 
 
 def record(practice: Practice, slug: str, *where: object, account: str = "bright-steps") -> Record:
