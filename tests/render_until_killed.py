@@ -1,11 +1,21 @@
-"""A process that renders an account's mapped notes in the demo host; a test kills it somewhere.
+"""Processes that render an account's mapped notes in the demo host, two at a time, and are killed.
 
 python -m tests.render_until_killed DATABASE_URL ACCOUNT_ID ACCOUNT
+
+Each line of standard input has two numbers, one a process: after so many statements and commits the
+kernel ends it within milliseconds, wherever it is then; 0 lets it live. The answer is a line with
+how both ended. The application is built once, the processes are its forks.
 """
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import sys
+from typing import Any
+
+from sqlalchemy import Engine, event
 
 from demo.host import create_app
 from demo.host.adapter import DemoHost
@@ -17,15 +27,44 @@ from tests.practices import CONFIG
 
 
 def main(url: str, account_id: int, account: str) -> None:
-    """Render everything that is due, and say so at the beginning and at the end."""
+    """Render with two processes for each line that comes in."""
     app = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": url})
     Ensora().init_app(app, DemoHost())
-    with app.app_context():
-        state = state_of(app)
-        parts = (state.session, account_id, account, state.host, state.sealer)
-        print("began", flush=True)
-        render_due(Work(*parts, run_id=None, still_ours=lambda: None))
-        print("ended", flush=True)
+
+    def render(steps: int) -> None:
+        if steps:
+            _die_after(steps)
+        with app.app_context():
+            state = state_of(app)
+            parts = (state.session, account_id, account, state.host, state.sealer)
+            render_due(Work(*parts, run_id=None, still_ours=lambda: None))
+
+    for line in sys.stdin:
+        pair = [_forked(render, int(steps)) for steps in line.split()]
+        ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pair]
+        print(*ends, flush=True)
+
+
+def _forked(render: Any, steps: int) -> int:
+    pid = os.fork()
+    if pid == 0:
+        render(steps)
+        os._exit(0)
+    return pid
+
+
+def _die_after(steps: int) -> None:
+    """Set an alarm that nobody answers, after so many steps."""
+    rng, left = random.Random(steps), steps
+
+    def step(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 0.008))
+
+    for moment in ("before_cursor_execute", "after_cursor_execute", "commit"):
+        event.listen(Engine, moment, step)
 
 
 if __name__ == "__main__":
