@@ -83,7 +83,7 @@ def _flat(source: bytes) -> Image.Image:
                 raise SignatureRefused("The signature's picture is animated.")
             _check_end(source, picture.format)
             # As the camera was held; what says so is dropped with all else but the pixels.
-            picture = ImageOps.exif_transpose(picture)
+            ImageOps.exif_transpose(picture, in_place=True)
             if picture.mode.startswith("I"):
                 # 16 bits of grey, which Pillow would cut off at 255 instead of scaling.
                 picture = picture.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")

@@ -43,7 +43,8 @@ def renderers(url: str, practice: Practice) -> Iterator[Callable[[int, int], lis
     command = [sys.executable, "-m", "tests.render_until_killed", url, account_id, ACCOUNT]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], text=True, **pipes) as process:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         stdin, stdout = process.stdin, process.stdout
 
         def render(*steps: int) -> list[int]:
