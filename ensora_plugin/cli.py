@@ -27,7 +27,7 @@ from .guard import agree, losses
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
 from .overview import overview
-from .rotating import rotate
+from .rotating import missing_keys, no_key, rotate
 from .runs import claim, create_run
 from .schedule import hasten
 from .sync import perform
@@ -281,11 +281,11 @@ def check_command(account: str | None, as_json: bool) -> None:
         accounts = list(session.scalars(select(Connection.account))) or [""]
     else:
         accounts = [account]
-    faults = (
-        []
-        if state.sealer.ready
-        else ["ENSORA_KEYS is not set; `flask ensora make-key` prints a key."]
-    )
+    if not state.sealer.ready:
+        faults = ["ENSORA_KEYS is not set; `flask ensora make-key` prints a key."]
+    else:
+        missing = missing_keys(session, state.sealer)
+        faults = [no_key(missing)] if missing else []
     if account is not None and not has_agencies(state.host, session, account):
         faults.append(f"The host has no agency of an account {account!r}.")
     for name in accounts:

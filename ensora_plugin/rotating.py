@@ -88,7 +88,8 @@ def rotate(session: Session, sealer: Sealer) -> Rotated:
     """
     if not sealer.ready:
         raise Sealed("ENSORA_KEYS is not set; `flask ensora make-key` prints a key to set.")
-    _require_keys(session, sealer)
+    if missing := missing_keys(session, sealer):
+        raise Sealed(f"{no_key(missing)} Nothing was changed.")
     rotated = Rotated(sealer.names[0])
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -111,24 +112,27 @@ def rotate(session: Session, sealer: Sealer) -> Rotated:
     return rotated
 
 
-def _require_keys(session: Session, sealer: Sealer) -> None:
-    """Raise `Sealed` where a key is missing that sealed something."""
-    missing = []
-    known = sealer.names
+def missing_keys(session: Session, sealer: Sealer) -> list[str]:
+    """Return the ids of keys that sealed something and are not there any more."""
+    missing: list[str] = []
     for column in SEALED:
+        known = (*sealer.names, *missing)
         while value := session.scalar(select(column.value).where(column.without(*known)).limit(1)):
             name = key_of(value)
             if name in known:
-                break  # a value that is cut off; it is told where it does not open
+                break  # a value that is damaged in front; it is told where it does not open
             known = (*known, name)
             missing.append(name)
     session.rollback()
-    if missing:
-        names = ", ".join(map(repr, missing))
-        raise Sealed(
-            f"ENSORA_KEYS has no key {names}, with which values are sealed; put the old key back "
-            "behind the new one. Nothing was changed."
-        )
+    return missing
+
+
+def no_key(names: Sequence[str]) -> str:
+    """Say that keys are missing, and what to do."""
+    return (
+        f"ENSORA_KEYS has no key {', '.join(map(repr, names))}, with which values are sealed; put "
+        "the old key back behind the new one."
+    )
 
 
 def _count(session: Session, column: SealedColumn, newest: str) -> int:

@@ -100,13 +100,15 @@ def opened(practice: Practice, sealer: Sealer) -> int:
     return count
 
 
-def terminal(practice: Practice, *keys: str, words: tuple[str, ...] = ()) -> Result:
-    """`flask ensora rotate-keys` over the practice's database, with a ring of keys."""
+def terminal(
+    practice: Practice, *keys: str, command: str = "rotate-keys", words: tuple[str, ...] = ()
+) -> Result:
+    """A command over the practice's database, with a ring of keys."""
     url = practice.app.config["SQLALCHEMY_DATABASE_URI"]
     app = create_demo({**CONFIG, "SQLALCHEMY_DATABASE_URI": url, "ENSORA_KEYS": ",".join(keys)})
     Ensora().init_app(app, DemoHost())
     with practice.outside():
-        result = app.test_cli_runner().invoke(args=["ensora", "rotate-keys", *words])
+        result = app.test_cli_runner().invoke(args=["ensora", command, *words])
         with app.app_context():
             state_of(app).engine.dispose()
     return result
@@ -167,6 +169,9 @@ def test_a_missing_key_is_named_and_nothing_is_changed(sealed: Practice) -> None
     assert told["error"] == "sealed"
     assert "'test'" in told["message"]
     assert "'lost'" in told["message"]
+    checked = terminal(sealed, KEY, command="check")
+    assert checked.exit_code == 1
+    assert "ENSORA_KEYS has no key 'lost'" in checked.stderr
     assert terminal(sealed).exit_code == 1
     assert keys(sealed) == before
 
