@@ -4,7 +4,8 @@ python -m tests.render_until_killed DATABASE_URL ACCOUNT_ID ACCOUNT
 
 Each line of standard input has two numbers, one a process: after so many statements and commits the
 kernel ends it within milliseconds, wherever it is then; 0 lets it live. The answer is a line with
-how both ended. The application is built once, the processes are its forks.
+how both ended. The processes are forks of this one, which renders the first note by itself and so
+has built the application and its statements.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import signal
 import sys
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, func, select
 
 from demo.host import create_app
 from demo.host.adapter import DemoHost
 from ensora_plugin import Ensora
 from ensora_plugin.applying import Work
+from ensora_plugin.models import Note
 from ensora_plugin.plugin import state_of
-from ensora_plugin.rendering import render_due
+from ensora_plugin.rendering import render_due, render_now
 from tests.practices import CONFIG
 
 
@@ -31,14 +33,22 @@ def main(url: str, account_id: int, account: str) -> None:
     app = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": url})
     Ensora().init_app(app, DemoHost())
 
+    def work(by: str | None = None) -> Work:
+        state = state_of(app)
+        parts = (state.session, account_id, account, state.host, state.sealer)
+        return Work(*parts, run_id=None, still_ours=lambda: None, by=by)
+
     def render(steps: int) -> None:
         if steps:
             _die_after(steps)
         with app.app_context():
-            state = state_of(app)
-            parts = (state.session, account_id, account, state.host, state.sealer)
-            render_due(Work(*parts, run_id=None, still_ours=lambda: None))
+            render_due(work())
 
+    with app.app_context():
+        session = state_of(app).session
+        assert render_now(work("test"), session.scalar(select(func.min(Note.id)))) == "rendered"
+        session.close()
+        state_of(app).engine.dispose()
     for line in sys.stdin:
         pair = [_forked(render, int(steps)) for steps in line.split()]
         ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pair]
