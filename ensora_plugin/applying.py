@@ -56,7 +56,8 @@ class Work:
 
     def begin(self) -> None:
         """Start a transaction that writes."""
-        begin_write(self.session)
+        # Every note is asked for in the same words, by its keys: planning costs more than asking.
+        begin_write(self.session, plans="auto")
         self.still_ours()
 
 
@@ -85,8 +86,9 @@ def apply_note(work: Work, note_id: str, appointment_id: str, native: Any) -> st
     work.begin()
     # Read under the lock: mapping, note and version may have changed since it was listed.
     place = {"account": work.account_id, "note": note_id, "appointment": appointment_id}
-    work.session.execute(_LOCK, place)
-    now = work.session.execute(work.current, place | {"native": native}).first()
+    connection = work.session.connection()
+    connection.execute(_LOCK, place)
+    now = connection.execute(work.current, place | {"native": native}).first()
     if now is None or not (due(now) or (work.by and not now.entity_rendered)):
         work.session.rollback()
         return None

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from .adapter_check import adapter_faults, has_agencies
-from .cli_text import numbers_of, run_lines, status_lines
+from .cli_text import numbers_of, rotated_lines, run_lines, status_lines
 from .connecting import activate, activated, connect
 from .database import sqlstate
 from .errors import EnsoraError, NeedsConnection, WrongAdapter
@@ -27,6 +27,7 @@ from .guard import agree, losses
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
 from .overview import overview
+from .rotating import missing_keys, no_key, rotate
 from .runs import claim, create_run
 from .schedule import hasten
 from .sync import perform
@@ -102,6 +103,16 @@ def make_key_command() -> None:
     """Print a new key for ENSORA_KEYS; put it before the ones that are there."""
     identity = f"k{os.urandom(3).hex()}"
     click.echo(f"{identity}:{base64.b64encode(os.urandom(32)).decode()}")
+
+
+@ensora_cli.command("rotate-keys")
+@_json_option
+@_command()
+def rotate_keys_command(as_json: bool) -> None:
+    """Seal with the first key of ENSORA_KEYS whatever another one sealed."""
+    state = _state()
+    rotated = rotate(state.session, state.sealer)
+    _tell(as_json, {"key": rotated.key, "sealed": rotated.done}, *rotated_lines(rotated))
 
 
 @ensora_cli.command("activate")
@@ -270,11 +281,11 @@ def check_command(account: str | None, as_json: bool) -> None:
         accounts = list(session.scalars(select(Connection.account))) or [""]
     else:
         accounts = [account]
-    faults = (
-        []
-        if state.sealer.ready
-        else ["ENSORA_KEYS is not set; `flask ensora make-key` prints a key."]
-    )
+    if not state.sealer.ready:
+        faults = ["ENSORA_KEYS is not set; `flask ensora make-key` prints a key."]
+    else:
+        missing = missing_keys(session, state.sealer)
+        faults = [no_key(missing)] if missing else []
     if account is not None and not has_agencies(state.host, session, account):
         faults.append(f"The host has no agency of an account {account!r}.")
     for name in accounts:

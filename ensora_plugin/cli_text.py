@@ -7,6 +7,7 @@ from typing import Any
 from .kinds import KINDS
 from .models import RunCount
 from .overview import KindOverview
+from .rotating import Rotated
 
 _NUMBERS = {
     "pull": ("fetched", "new", "changed", "unchanged", "set_aside"),
@@ -39,6 +40,13 @@ _CHANGES = {
     "automap": ("mapped",),
     "render": ("rendered", "refused"),
 }
+
+
+def rotated_lines(rotated: Rotated) -> list[str]:
+    """Return the lines that tell what was sealed anew."""
+    told = ", ".join(f"{count:,} {what}" for what, count in rotated.done.items() if count)
+    first = f"Sealed anew with key {rotated.key}: {told}." if told else "Nothing to do."
+    return [first, f"No value needs another key than {rotated.key} any more."]
 
 
 def status_lines(report: dict[str, Any]) -> list[str]:

@@ -97,7 +97,7 @@ def _keep(connection: Connection, hands: Handshake, sealer: Sealer, by: str) -> 
     connection.organization_name = hands.organization_name
     connection.vendor_user = hands.user_email
     connection.connected_by, connection.connected_at = by, now
-    connection.token_sealed = sealer.seal(hands.token.encode(), *_token_place(connection))
+    connection.token_sealed = sealer.seal(hands.token.encode(), *token_place(connection))
     connection.due_at = now
     connection.failures, connection.error_code, connection.error_text = 0, None, None
 
@@ -106,8 +106,8 @@ def token_of(connection: Connection, sealer: Sealer) -> str:
     """Return the vendor's token of a connected account; raises `NeedsConnection` or `Sealed`."""
     if connection.token_sealed is None:
         raise NeedsConnection("The account is not connected to Ensora Data Collection.")
-    return sealer.open(connection.token_sealed, *_token_place(connection)).decode()
+    return sealer.open(connection.token_sealed, *token_place(connection)).decode()
 
 
-def _token_place(connection: Connection) -> tuple[object, ...]:
+def token_place(connection: Connection) -> tuple[object, ...]:
     return (connection.id, "connection", connection.organization_id, "token_sealed")

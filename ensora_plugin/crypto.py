@@ -26,13 +26,17 @@ class Sealer:
     def __init__(self, ring: Sequence[tuple[str, bytes]]) -> None:
         self._ciphers = {name: AESGCM(secret) for name, secret in ring}
         self._newest = ring[0][0] if ring else None
-        name = (self._newest or "").encode()
-        self._front = bytes([len(name)]) + name
+        self._front = front_of(self._newest or "")
 
     @property
     def ready(self) -> bool:
         """Whether there is a key to seal with."""
         return self._newest is not None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of the keys, the newest first."""
+        return tuple(self._ciphers)
 
     def seal(self, plain: bytes, *place: object) -> bytes:
         """Return `plain` sealed for `place`; raises `Sealed` where no key is set."""
@@ -47,21 +51,30 @@ class Sealer:
 
     def open(self, value: bytes, *place: object) -> bytes:
         """Return what was sealed for `place`; raises `Sealed` where key or place differ."""
-        length = value[0] if value else 0
-        name = value[1 : 1 + length].decode("ascii", "replace")
+        name = key_of(value)
         cipher = self._ciphers.get(name)
         if cipher is None:
             raise Sealed(
                 f"ENSORA_KEYS has no key {name!r}; put the old key back behind the new one."
             )
-        nonce = value[1 + length : 1 + length + _NONCE]
+        body = value[len(front_of(name)) :]
         try:
-            return cipher.decrypt(nonce, value[1 + length + _NONCE :], _bind(place))
+            return cipher.decrypt(body[:_NONCE], body[_NONCE:], _bind(place))
         except (InvalidTag, ValueError):
             # ValueError: cut off within the nonce.
             raise Sealed(
                 "A sealed value does not belong to its row, or its key was changed."
             ) from None
+
+
+def front_of(name: str) -> bytes:
+    """Return what stands in front of each value that the key of this id sealed."""
+    return bytes([len(name)]) + name.encode()
+
+
+def key_of(value: bytes) -> str:
+    """Return the id of the key that sealed a value."""
+    return value[1 : 1 + value[0]].decode("ascii", "replace") if value else ""
 
 
 def _bind(place: Sequence[object]) -> bytes:

@@ -78,18 +78,18 @@ def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def begin_write(session: AnySession) -> None:
+def begin_write(session: AnySession, *, plans: str = "force_custom_plan") -> None:
     """Start a transaction that will write. The session must hold nothing that is not committed.
 
     SQLite takes the write lock at once; PostgreSQL gets bounds on waiting for locks and on being
-    idle.
+    idle, and its mode of keeping `plans`.
     """
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("begin_write needs a session without pending changes")
     session.rollback()
     connection = session.connection(execution_options={IMMEDIATE: True})
     if connection.dialect.name == "postgresql":
-        connection.execute(_BOUNDS)
+        connection.execute(_BOUNDS, {"plans": plans})
 
 
 #: For this transaction alone. Plans are made for the values and sizes of the moment: one that is
@@ -97,7 +97,7 @@ def begin_write(session: AnySession) -> None:
 _BOUNDS = text(
     "SELECT set_config('lock_timeout', '5s', true), "
     "set_config('idle_in_transaction_session_timeout', '60s', true), "
-    "set_config('plan_cache_mode', 'force_custom_plan', true)"
+    "set_config('plan_cache_mode', :plans, true)"
 )
 
 
@@ -110,6 +110,12 @@ def kept_plans(session: AnySession) -> Iterator[None]:
     session.execute(_PLANS, {"mode": "auto"})
     yield
     session.execute(_PLANS, {"mode": "force_custom_plan"})
+
+
+def forget_plans(session: AnySession) -> None:
+    """Let PostgreSQL plan anew what it kept plans of."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql("DISCARD PLANS")
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from .differences import Piece, fact_differences, text_difference
 from .entities import find_entity, host_entity
 from .errors import Sealed
 from .host import HostAdapter, NoteView, Signature
-from .joins import content_of_note, student_of_note
+from .joins import content_of_note, rendering_stands, student_of_note
 from .kinds import NOTE
-from .models import Content, Note, RenderingRow, Student
+from .models import Content, Mapping, Note, RenderingRow, Student, User
 from .note_views import note_view
+from .row_words import moment_text
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,14 @@ class SignatureProof:
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a note that was written into the appointment. `view` is None where it no longer
-    opens; `problem` says why.
+    """A version of a note that was written into the appointment, of which student and user, and who
+    mapped the note to it. `view` is None where it no longer opens; `problem` says why.
     """
 
     note_id: str
+    student: str
+    user: str
+    mapped: str
     version: int
     stands: bool
     state: str
@@ -130,6 +134,14 @@ _APPLIED = (
         Note.template,
         Note.published_at,
         Student.time_zone,
+        Student.first_name.label("student_first"),
+        Student.last_name.label("student_last"),
+        User.first_name.label("user_first"),
+        User.last_name.label("user_last"),
+        Mapping.state.label("mapped"),
+        Mapping.by.label("mapped_by"),
+        Mapping.run_id.label("mapped_run_id"),
+        Mapping.at.label("mapped_at"),
         Content.sealed,
     )
     .outerjoin(
@@ -138,6 +150,8 @@ _APPLIED = (
     )
     .outerjoin(Content, content_of_note(RenderingRow.version))
     .outerjoin(Student, student_of_note())
+    .outerjoin(User, and_(User.account_id == Note.account_id, User.vendor_id == Note.user_id))
+    .outerjoin(Mapping, rendering_stands())
     .where(
         RenderingRow.account_id == bindparam("account"),
         RenderingRow.appointment_id == bindparam("of"),
@@ -158,6 +172,9 @@ def _version(sealer: Sealer, account_id: int, row: Any) -> Version:
     by = row.applied_by or f"run {row.applied_run_id}"
     return Version(
         note_id=row.vendor_id,
+        student=_name(row.student_first, row.student_last),
+        user=_name(row.user_first, row.user_last),
+        mapped=_mapped(row),
         version=row.version,
         stands=row.applied,
         state=row.state,
@@ -167,6 +184,19 @@ def _version(sealer: Sealer, account_id: int, row: Any) -> Version:
         view=view,
         problem=problem,
     )
+
+
+def _name(*parts: str | None) -> str:
+    return " ".join(filter(None, parts))
+
+
+def _mapped(row: Any) -> str:
+    if row.mapped is None:
+        return "Not mapped to it any more"
+    by = (
+        f"User, by {row.mapped_by}" if row.mapped == "user" else f"Auto, by run {row.mapped_run_id}"
+    )
+    return f"{by}, {moment_text(row.mapped_at)}"
 
 
 def _proofs(view: NoteView | None, facts: dict[str, dict[str, Any]]) -> list[SignatureProof]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, select, tuple_
 
 from .applying import Work, apply_note, to_render
-from .database import as_host_id
+from .database import as_host_id, forget_plans
 from .errors import NotAllowed
 from .joins import mapping_of, rendering_of_note
 from .kinds import NOTE
@@ -94,6 +94,8 @@ def _due(work: Work) -> Iterator[Any]:
         if after is not None:
             page = page.where(tuple_(Note.sort_key, Note.id) > tuple_(*after))
         rows = work.session.execute(page).all()
+        # The tables that a batch fills are planned for as they are by then.
+        forget_plans(work.session)
         work.session.rollback()
         yield from rows
         if len(rows) < _BATCH:

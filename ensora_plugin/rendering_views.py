@@ -7,6 +7,7 @@ from typing import Any
 from flask import abort
 
 from .applying import Work
+from .clock import utcnow
 from .database import begin_write
 from .errors import NotAllowed
 from .evidence import Evidence, evidence
@@ -16,6 +17,7 @@ from .kinds import NOTE
 from .rendering import render_now
 from .row_icons import why_not_changed
 from .row_views import answer, row_of
+from .row_words import day_text, moment_text
 from .views import window_page
 from .web import ROW, bp, needs, open_kind, scope_of, state_of_app
 
@@ -58,7 +60,17 @@ def evidence_sheet(appointment_id: str) -> Any:
         abort(404)
     _remember(found)
     changes = found.changes() if scope.may("audit") else None
-    return window_page("evidence.html", found=found, changes=changes)
+    page = found.appointment and state.host.url("appointment", found.appointment.id, "edit")
+    return window_page(
+        "evidence.html",
+        found=found,
+        changes=changes,
+        appointment_url=page,
+        reader=scope.actor.name,
+        now=utcnow(),
+        moment=moment_text,
+        day_text=day_text,
+    )
 
 
 def _remember(found: Evidence) -> None:

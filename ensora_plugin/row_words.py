@@ -19,6 +19,11 @@ def day_text(day: date | datetime | None) -> str:
     return f"{day.day} {day:%b %Y}" if day else ""
 
 
+def moment_text(at: datetime | None) -> str:
+    """Return a moment to the second: 3 Sep 2018, 14:05:09 UTC."""
+    return f"{day_text(at)}, {at:%H:%M:%S} UTC" if at else ""
+
+
 def minute_text(minute: int | None) -> str:
     """Return minutes since midnight as HH:MM."""
     return "" if minute is None else f"{minute // 60:02}:{minute % 60:02}"

@@ -10,7 +10,7 @@ import io
 import re
 import warnings
 
-from PIL import Image, ImageOps, ImageStat
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from .clock import as_utc
 from .errors import Refused
@@ -83,7 +83,7 @@ def _flat(source: bytes) -> Image.Image:
                 raise SignatureRefused("The signature's picture is animated.")
             _check_end(source, picture.format)
             # As the camera was held; what says so is dropped with all else but the pixels.
-            picture = ImageOps.exif_transpose(picture)
+            ImageOps.exif_transpose(picture, in_place=True)
             if picture.mode.startswith("I"):
                 # 16 bits of grey, which Pillow would cut off at 255 instead of scaling.
                 picture = picture.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
@@ -92,11 +92,11 @@ def _flat(source: bytes) -> Image.Image:
             flat.paste(shape.convert("L"), mask=shape.getchannel("A"))
     except SignatureRefused:
         raise
-    except Exception as error:
+    except UnidentifiedImageError:
+        raise SignatureRefused("The signature is no PNG or JPEG picture.") from None
+    except Exception:
         # Pillow raises many kinds of errors for damaged files; each means the same here.
-        raise SignatureRefused(
-            f"The signature's picture is damaged ({type(error).__name__})."
-        ) from None
+        raise SignatureRefused("The signature's picture is damaged.") from None
     return flat
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask_login import login_user
+from markupsafe import escape
 from sqlalchemy import delete, func, select, update
 
 from demo.data import World
@@ -60,7 +61,16 @@ def test_it_tells_note_version_signatures_checksums_and_the_run(
     page = sheet(ada, row)
     assert f"Session note {row.note_id}, version 1" in page
     assert f"run {row.applied_run_id}" in page
-    assert f"{row.applied_at:%Y-%m-%d %H:%M:%S} UTC" in page
+    assert f"{row.applied_at.day} {row.applied_at:%b %Y, %H:%M:%S} UTC" in page
+    assert "Auto, by run 1, " in page
+    assert "Made for <bdi>ada</bdi>, 20 Nov 2026" in page
+    assert f'href="/appointments/{row.appointment_id}"' in page
+    [note] = [
+        note for note in practice.world.organizations[0]["notes"] if note["id"] == row.note_id
+    ]
+    for feed, id in (("students", note["studentId"]), ("users_feed", note["userId"])):
+        [who] = [one for one in practice.world.organizations[0][feed] if one["id"] == id]
+        assert escape(f"{who['firstName']} {who['lastName']}") in page
     assert 'src="data:image/png;base64,' in page
     facts = row.signatures["therapist"]
     assert facts["source_sha256"] in page
@@ -115,7 +125,6 @@ def test_every_version_and_its_difference_is_for_who_may_audit(
             practice.run()
     page = sheet(ada, row)
     assert f"Session note {row.note_id}, version 3" in page
-    print(page[page.index("ensora-versions") :])
     assert "He &lt;b&gt;said&lt;/b&gt; <del>ten</del><ins>twelve</ins> words." in page
     assert page.count("Replaced") == 2
     assert "Stands there" in page

@@ -42,7 +42,7 @@ LAYERS = (
     "panel run_log trail reports rows row_words row_icons cli_text explain explain_notes "
     "explain_people explanation content set_aside note_tables zones_apart automap_people "
     "near_entries people_pairs people_reasons suggesting host_changes explain_directory drafts "
-    "recheck",
+    "recheck rotating",
     "runs sync schedule heartbeat account_settings warm",
     "views admin_views connect_views run_views row_views choice_views created_view "
     "rendering_views way_back web jobs forms htmx",

@@ -1,12 +1,14 @@
-"""Rendering processes killed with -9 wherever they are, two at a time: once all the same."""
+"""Rendering processes killed wherever they are, two at a time: once all the same."""
 
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
-import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from tests.opened import open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT, DAY, Small
 
-NOTES, KILLS = 120, 10
+NOTES, KILLS = 60, 8
 
 
 def many() -> Small:
@@ -33,15 +35,25 @@ def many() -> Small:
     return small
 
 
-def start(url: str, practice: Practice) -> subprocess.Popen[str]:
+@contextmanager
+def renderers(url: str, practice: Practice) -> Iterator[Callable[[int, int], list[int]]]:
+    """Let two processes render until each has done so many steps; yields how both ended."""
     account_id = str(practice.account_id(ACCOUNT))
     practice.session.rollback()
     command = [sys.executable, "-m", "tests.render_until_killed", url, account_id, ACCOUNT]
-    root = Path(__file__).parents[1]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "began\n"
-    return process
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], text=True, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def render(*steps: int) -> list[int]:
+            print(*steps, file=stdin, flush=True)
+            return [int(end) for end in stdout.readline().split()]
+
+        yield render
+        stdin.close()
+    assert process.returncode == 0
 
 
 def states(practice: Practice) -> dict[int, tuple[str, str, int]]:
@@ -71,24 +83,18 @@ def test_killed_anywhere_an_appointment_shows_its_note_once_or_not_at_all(
     with open_small(database_url, many()) as practice:
         practice.run(ACCOUNT, "pull", "automap")
         whole = {id: (f"Note {id}", "rendered", 1) for id in range(1, NOTES + 1)}
-        halfway = False
-        for _kill in range(KILLS):
-            pair = [start(database_url, practice) for _ in range(2)]
-            time.sleep(rng.uniform(0.02, 0.4))
-            for process in pair:
-                process.kill()
-            for process in pair:
-                process.communicate(timeout=30)
-            found = states(practice)
-            halfway = halfway or {state[1] for state in found.values()} == {"rendered", "scheduled"}
-            for id, state in found.items():
-                # The host's rows and ours are there together, or neither.
-                assert state in (whole[id], ("", "scheduled", 0)), id
-        assert halfway
-        pair = [start(database_url, practice) for _ in range(2)]
-        for process in pair:
-            assert process.communicate(timeout=120)[0] == "ended\n"
-            assert process.returncode == 0
+        done = 0
+        with renderers(database_url, practice) as render:
+            for _kill in range(KILLS):
+                ends = render(rng.randrange(1, 100), rng.randrange(1, 100))
+                assert ends == [-signal.SIGALRM, -signal.SIGALRM]
+                found = states(practice)
+                done = sum(state == whole[id] for id, state in found.items())
+                for id, state in found.items():
+                    # The host's rows and ours are there together, or neither.
+                    assert state in (whole[id], ("", "scheduled", 0)), id
+            assert KILLS // 2 < done < NOTES
+            assert render(0, 0) == [0, 0]
         assert states(practice) == whole
         assert len(practice.session.scalars(select(AppointmentSignature)).all()) == NOTES
         assert len(practice.session.scalars(select(RenderingRow)).all()) == NOTES

@@ -160,10 +160,10 @@ def animated() -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (svg(), "damaged"),
-        (b"", "damaged"),
-        (encoded(WHITE, "GIF"), "damaged"),
-        (encoded(WHITE, "BMP"), "damaged"),
+        (svg(), "no PNG or JPEG"),
+        (b"", "no PNG or JPEG"),
+        (encoded(WHITE, "GIF"), "no PNG or JPEG"),
+        (encoded(WHITE, "BMP"), "no PNG or JPEG"),
         (animated(), "animated"),
         (encoded(WHITE)[:-12], "cut short"),
         (encoded(WHITE)[:60], "damaged|cut short"),

@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_login import current_user
-from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from .entities import EntityView, by_active, by_agency
 from .forms import AgencyForm, AuthorizationForm, ClientForm, StaffForm
 from .models import Agency, Authorization, Client, Staff, db
-from .rules import used_minutes
+from .rules import authorized
 
 
 class ClientsView(EntityView):
@@ -40,14 +39,8 @@ class ClientsView(EntityView):
 
     def render(self, template: str, **context: Any) -> str:
         if template == self.edit_template:
-            context["authorizations"] = self._authorizations(context["model"])
+            context["authorizations"] = authorized(db.session, context["model"].id)
         return super().render(template, **context)
-
-    def _authorizations(self, client: Client) -> list[tuple[Authorization, int]]:
-        """Return the client's authorizations, the latest first, each with its rendered minutes."""
-        query = select(Authorization).where(Authorization.client_id == client.id)
-        latest = query.order_by(Authorization.starts_on.desc(), Authorization.id)
-        return [(one, used_minutes(db.session, one)) for one in db.session.scalars(latest)]
 
     @expose("/<int:client_id>/authorizations/", methods=("GET", "POST"))
     @expose("/<int:client_id>/authorizations/<int:id>", methods=("GET", "POST"))

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, bindparam, func, select
+from sqlalchemy import Date, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from .models import Agency, Appointment, AppointmentSignature, Authorization
@@ -158,52 +158,63 @@ _BESIDE = (
 
 
 def _hours(session: Session, appointment: Appointment) -> list[Refusal]:
-    about = {"of_client": appointment.client_id, "day": appointment.date}
-    authorizations = session.scalars(_COVERING, about).all()
-    if not authorizations:
+    covering = authorized(
+        session, appointment.client_id, day=appointment.date, apart_from=appointment.id
+    )
+    if not covering:
         text = f"No authorization covers {appointment.date:%d %b %Y}."
         return [Refusal("no_authorization", text)]
     wanted = minutes(appointment)
-    for authorization in authorizations:
-        used = used_minutes(session, authorization, apart_from=appointment.id)
-        if used + wanted <= round(authorization.hours * 60):
-            return []
-    numbers = ", ".join(authorization.number for authorization in authorizations)
+    if any(used + wanted <= round(one.hours * 60) for one, used in covering):
+        return []
+    numbers = ", ".join(one.number for one, _ in covering)
     return [
         Refusal("authorization_hours_used_up", f"The hours of authorization {numbers} are used up.")
     ]
 
 
-def used_minutes(
-    session: Session, authorization: Authorization, *, apart_from: int | None = None
-) -> int:
-    """Sum the client's rendered minutes within the authorization, `apart_from` one appointment."""
-    rows = session.execute(
-        _USED,
-        {
-            "of_client": authorization.client_id,
-            "first": authorization.starts_on,
-            "last": authorization.ends_on,
-            "apart_from": apart_from or 0,
-        },
-    )
-    return sum(minutes(row) * row.many for row in rows)
+def authorized(
+    session: Session, client_id: int, *, day: date | None = None, apart_from: int | None = None
+) -> list[tuple[Any, int]]:
+    """Return a client's authorizations, those of a day or all, the latest first, each with its
+    rendered minutes, `apart_from` one appointment.
+    """
+    statement = _AUTHORIZED if day is None else _COVERING
+    about = {"of_client": client_id, "day": day, "apart_from": apart_from or 0}
+    found: dict[int, tuple[Any, int]] = {}
+    for row in session.execute(statement, about):
+        used = minutes(row) * row.many if row.start is not None else 0
+        found[row.id] = (row, used + (found[row.id][1] if row.id in found else 0))
+    return list(found.values())
 
 
 #: Equal hours come again and again, so they are counted rather than fetched one by one.
-_USED = (
-    select(Appointment.start, Appointment.end, func.count().label("many"))
-    .where(Appointment.client_id == bindparam("of_client"))
-    .where(Appointment.date.between(bindparam("first"), bindparam("last")))
-    .where(Appointment.status == RENDERED, Appointment.id != bindparam("apart_from"))
-    .group_by(Appointment.start, Appointment.end)
-)
-_COVERING = (
-    select(Authorization)
+_AUTHORIZED = (
+    select(
+        Authorization.id,
+        Authorization.number,
+        Authorization.starts_on,
+        Authorization.ends_on,
+        Authorization.hours,
+        Appointment.start,
+        Appointment.end,
+        func.count().label("many"),
+    )
+    .outerjoin(
+        Appointment,
+        and_(
+            Appointment.client_id == Authorization.client_id,
+            Appointment.date.between(Authorization.starts_on, Authorization.ends_on),
+            Appointment.status == RENDERED,
+            Appointment.id != bindparam("apart_from"),
+        ),
+    )
     .where(Authorization.client_id == bindparam("of_client"))
-    .where(Authorization.starts_on <= bindparam("day", type_=Date))
-    .where(Authorization.ends_on >= bindparam("day", type_=Date))
+    .group_by(Authorization.id, Appointment.start, Appointment.end)
+    .order_by(Authorization.starts_on.desc(), Authorization.id)
 )
+_DAY = bindparam("day", type_=Date)
+_COVERING = _AUTHORIZED.where(Authorization.starts_on <= _DAY, Authorization.ends_on >= _DAY)
 
 
 def minutes(row: Any) -> int:
