@@ -123,8 +123,9 @@ def rendered(url: str) -> None:
         connection.execute(
             text(
                 "INSERT INTO ensora_rendering (account_id, note_id, version, appointment_id, "
-                "state, applied, refusals, run_id, at) SELECT account_id, vendor_id, 1, host_id, "
-                "'rendered', :yes, '[]', 1, at FROM ensora_mapping WHERE kind = 'note'"
+                "state, applied, refusals, signatures, run_id, at) "
+                "SELECT account_id, vendor_id, 1, host_id, "
+                "'rendered', :yes, '[]', '{}', 1, at FROM ensora_mapping WHERE kind = 'note'"
             ),
             {"yes": True},
         )
