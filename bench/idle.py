@@ -129,6 +129,7 @@ def rendered(url: str) -> None:
             ),
             {"yes": True},
         )
+        connection.execute(update(Mapping).values(unrendered=False))
     settle(engine)
 
 
