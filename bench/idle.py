@@ -67,7 +67,7 @@ class Quiet:
 
     def page(self, kind: str, cursor: str | None, size: int) -> Page[Any]:
         self.asked += 1
-        return Page([], cursor or "0", False)
+        return Page([], cursor or "0", False, cursor)
 
 
 def measure(notes: int, db: str, seed: int, clients: int) -> Iterator[Measurement]:

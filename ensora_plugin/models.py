@@ -343,8 +343,8 @@ class Mapping(Base):
             "ix_ensora_mapping_unrendered",
             "account_id",
             "kind",
-            sqlite_where=text("unrendered = 1 AND host_id IS NOT NULL"),
-            postgresql_where=text("unrendered AND host_id IS NOT NULL"),
+            sqlite_where=text("unrendered = 1"),
+            postgresql_where=text("unrendered"),
         ),
     )
 

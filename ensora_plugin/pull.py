@@ -42,6 +42,17 @@ def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | Non
     )
 
 
+def brings_nothing(session: AnySession, account_id: int, kind: Kind, page: Page[Any]) -> bool:
+    """Tell whether there is nothing to write of a page: no record, and its cursor is the one that
+    it was asked for with.
+    """
+    if page.items or page.cursor is None or page.cursor != page.asked:
+        return False
+    # What was set aside at this cursor may be readable by now.
+    aside = exists().where(SetAside.account_id == account_id, SetAside.kind == kind.name)
+    return not session.scalar(select(aside))
+
+
 def write_page(
     writes: Writes,
     drafts: Drafts,

@@ -122,5 +122,4 @@ def _unrendered(work: Work) -> tuple[ColumnElement[bool], ...]:
         Mapping.account_id == work.account_id,
         Mapping.kind == NOTE.name,
         Mapping.unrendered,
-        Mapping.host_id.is_not(None),
     )

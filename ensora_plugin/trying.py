@@ -77,12 +77,16 @@ def tried_notes(
             _insert(tried, _rows(tried).where(Note.touched == generation))
         analyze(session, tried.table)
         yield tried
-        session.execute(
-            update(Connection)
-            .where(Connection.id == account_id)
-            .values(generation=generation + 1)
-            .execution_options(synchronize_session=False)
-        )
+
+
+def end_generation(session: AnySession, account_id: int) -> None:
+    """Say that a pass is done: what was touched until now was looked at."""
+    session.execute(
+        update(Connection)
+        .where(Connection.id == account_id)
+        .values(generation=Connection.generation + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 @contextmanager

@@ -19,7 +19,8 @@ def upgrade() -> None:
     # What was rendered already has to be said once; later each rendering says it.
     op.execute(
         sa.text(
-            "UPDATE ensora_mapping SET unrendered = :no WHERE kind = 'note' AND EXISTS ("
+            "UPDATE ensora_mapping SET unrendered = :no "
+            "WHERE kind <> 'note' OR host_id IS NULL OR EXISTS ("
             "SELECT 1 FROM ensora_note n JOIN ensora_rendering r ON r.account_id = n.account_id "
             "AND r.note_id = n.vendor_id AND r.version = n.version "
             "WHERE n.account_id = ensora_mapping.account_id "
@@ -31,8 +32,8 @@ def upgrade() -> None:
         _INDEX,
         "ensora_mapping",
         ["account_id", "kind"],
-        sqlite_where=sa.text("unrendered = 1 AND host_id IS NOT NULL"),
-        postgresql_where=sa.text("unrendered AND host_id IS NOT NULL"),
+        sqlite_where=sa.text("unrendered = 1"),
+        postgresql_where=sa.text("unrendered"),
     )
 
 
