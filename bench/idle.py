@@ -67,7 +67,7 @@ class Quiet:
 
     def page(self, kind: str, cursor: str | None, size: int) -> Page[Any]:
         self.asked += 1
-        return Page([], cursor or "0", False)
+        return Page([], cursor or "0", False, cursor)
 
 
 def measure(notes: int, db: str, seed: int, clients: int) -> Iterator[Measurement]:
@@ -123,11 +123,13 @@ def rendered(url: str) -> None:
         connection.execute(
             text(
                 "INSERT INTO ensora_rendering (account_id, note_id, version, appointment_id, "
-                "state, applied, refusals, run_id, at) SELECT account_id, vendor_id, 1, host_id, "
-                "'rendered', :yes, '[]', 1, at FROM ensora_mapping WHERE kind = 'note'"
+                "state, applied, refusals, signatures, run_id, at) "
+                "SELECT account_id, vendor_id, 1, host_id, "
+                "'rendered', :yes, '[]', '{}', 1, at FROM ensora_mapping WHERE kind = 'note'"
             ),
             {"yes": True},
         )
+        connection.execute(update(Mapping).values(unrendered=False))
     settle(engine)
 
 

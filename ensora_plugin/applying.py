@@ -178,6 +178,8 @@ def _write_down(work: Work, now: Any, appointment_id: str, said: Said) -> None:
     row["applied_run_id"] = work.run_id if newly else now.applied_run_id
     row["applied_by"] = work.by if newly else now.applied_by
     upsert(work.session, RenderingRow.__table__, [row], list(key))
+    if said.state == "rendered":
+        work.session.execute(_RENDERED, {"mapping": now.mapping_id})
     if newly and now.standing is not None:
         _replace_older(work.session, key)
     if work.by:
@@ -234,6 +236,7 @@ def _current(host: HostAdapter, account: str) -> AnySelect:
             Student.time_zone,
             Student.time_zone.label("student_zone"),
             Content.sealed,
+            Mapping.id.label("mapping_id"),
             Mapping.state.label("mapping_state"),
             client.host_id.label("client_is"),
             staff.host_id.label("staff_is"),
@@ -273,6 +276,11 @@ _LOCK = (
     .with_for_update()
 )
 
+
+#: The row is locked; a note that changes meanwhile waits, and is then to be rendered again.
+_RENDERED = (
+    update(Mapping.__table__).where(Mapping.id == bindparam("mapping")).values(unrendered=False)
+)
 
 _COMPARED = ("client_id", "staff_id", "agency_id", "date", "time_zone", "rendered")
 _KEPT = (

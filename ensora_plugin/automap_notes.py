@@ -28,7 +28,7 @@ from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
 from .note_tables import VERDICTS, Tried, temporary
 from .recheck import seen_of, touch_changed
-from .trying import any_to_try, held_generation, is_mapped, left_over, tried_notes
+from .trying import any_to_try, end_generation, held_generation, is_mapped, left_over, tried_notes
 from .zones_apart import mark_apart
 
 #: So many new mappings make what a database believes of the table wrong.
@@ -76,6 +76,8 @@ def automap_notes(
         result.made = mappings_of_run(session, account_id, NOTE, run_id)
         if result.made > _MANY:
             analyze(session, Mapping.__table__)
+    # Also where there was nothing to try: changes of the directory are told apart by it as well.
+    end_generation(session, account_id)
     result.ambiguous = _ambiguous(session, account_id)
     return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import exists, literal, select
 from sqlalchemy.orm import aliased
 
@@ -11,7 +13,7 @@ from .database import AnySession, analyze_grown, insert_for
 from .kinds import Kind
 from .models import Directory, DirectoryAgency, Mapping, Membership, Rejected
 from .people_pairs import counted_pairs, rejected_pair
-from .people_reasons import write_reasons
+from .people_reasons import open_pairs, write_reasons
 
 
 def automap_named(session: AnySession, account_id: int, kind: Kind, run_id: int) -> Mapped:
@@ -21,10 +23,20 @@ def automap_named(session: AnySession, account_id: int, kind: Kind, run_id: int)
     Returns what it did; flushes, never commits.
     """
     analyze_grown(session, *_READ, kind.model.__table__)
-    _insert(session, account_id, kind, run_id)
-    result = Mapped(made=mappings_of_run(session, account_id, kind, run_id))
-    write_reasons(session, account_id, kind, result)
+    result = Mapped()
+    pairs = open_pairs(session, account_id, kind)
+    if any(_may_map(pair) for pair in pairs):
+        _insert(session, account_id, kind, run_id)
+        result.made = mappings_of_run(session, account_id, kind, run_id)
+        pairs = open_pairs(session, account_id, kind)
+    write_reasons(session, account_id, kind, pairs, result)
     return result
+
+
+def _may_map(pair: Any) -> bool:
+    """Tell of a pair that was read whether it may map; its record may be mapped to another."""
+    only = pair.stands == pair.entities == pair.records == 1
+    return only and pair.holder is None and not pair.rejected
 
 
 _READ = [table.__table__ for table in (Directory, DirectoryAgency, Mapping, Membership, Rejected)]

@@ -98,6 +98,7 @@ def check_free(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
 def sign(desk: Desk, mapping: Mapping) -> None:
     """Write down who made a mapping, and when; its version grows."""
     mapping.by, mapping.at, mapping.run_id = desk.by, utcnow(), None
+    mapping.unrendered = mapping.host_id is not None
     mapping.version = next_version(desk, mapping)
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select
@@ -110,10 +111,9 @@ def _parts(kind: Kind, entity: Any) -> list[str]:
     return [str(getattr(entity, name) or "") for name in kind.compared]
 
 
-def _checksum(kind: Kind, entity: Any, agencies: set[str]) -> bytes:
+def _checksum(told: Iterable[Any], active: Any, agencies: Iterable[str]) -> bytes:
     """Return the checksum of what the host told of an entity, as it told it."""
-    active = getattr(entity, "active", True)
-    told = "\x1e".join((_FORM, *_parts(kind, entity), str(bool(active)), *sorted(agencies)))
+    told = "\x1e".join((_FORM, *(str(one or "") for one in told), str(bool(active)), *agencies))
     return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -197,12 +197,14 @@ def _bring(source: Source, host_ids: list[str] | None) -> int:
     if host_ids is not None:
         rows = rows.where(source.rows.c.id.in_(native_ids(source.rows.c.id, host_ids)))
         entries = entries.where(Directory.host_id.in_(host_ids))
-    stored = {row.host_id: row.checksum for row in source.session.execute(entries)}
+    stored = dict(source.session.execute(entries).all())
     fresh: list[dict[str, Any]] = []
     agencies: dict[str, set[str]] = {}
+    compared, has_active = attrgetter("id", *source.kind.compared), "active" in source.rows.c
     for row in _stream(source.session, rows):
-        host_id, of = str(row.id), source.agencies_of(row)
-        checksum = _checksum(source.kind, row, of)
+        id, *told = compared(row)
+        host_id, of = str(id), source.agencies_of(row)
+        checksum = _checksum(told, not has_active or row.active, sorted(of))
         if stored.pop(host_id, None) != checksum:
             key = {"entity": source.kind.entity, "host_id": host_id, "checksum": checksum}
             fresh.append(key | entry(source.kind, row))

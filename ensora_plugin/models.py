@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
@@ -338,6 +339,13 @@ class Mapping(Base):
         CheckConstraint("state IN ('auto', 'user', 'ignored')", "state"),
         CheckConstraint("(host_id IS NULL) = (state = 'ignored')", "ignored_has_no_host"),
         Index(None, "run_id", "kind"),
+        Index(
+            "ix_ensora_mapping_unrendered",
+            "account_id",
+            "kind",
+            sqlite_where=text("unrendered = 1"),
+            postgresql_where=text("unrendered"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
@@ -354,6 +362,9 @@ class Mapping(Base):
     at: Mapped[datetime]
     #: Grows with every change by a person; one history row each.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
+    #: Of a note: whether there may be something to render. Only a rendering of the note's version
+    #: that stands takes it away, and whatever may make that another one sets it.
+    unrendered: Mapped[bool] = mapped_column(default=True, server_default=true())
 
 
 class Rejected(Base):

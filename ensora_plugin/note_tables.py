@@ -17,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    Dialect,
     Integer,
     MetaData,
     SmallInteger,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.types import TypeEngine
 
 from .database import AnySession
@@ -91,6 +93,14 @@ VERDICTS = Table(
 @contextmanager
 def temporary(session: AnySession, table: Table) -> Iterator[Table]:
     """Create the table, and drop it afterwards; a failed transaction takes it along by itself."""
-    table.create(session.connection(), checkfirst=False)
+    connection = session.connection()
+    create, drop = _made_and_dropped(table, connection.dialect)
+    connection.exec_driver_sql(create)
     yield table
-    table.drop(session.connection(), checkfirst=False)
+    session.connection().exec_driver_sql(drop)
+
+
+@lru_cache(maxsize=64)
+def _made_and_dropped(table: Table, dialect: Dialect) -> tuple[str, str]:
+    """Return the statements that create and drop a table; only other ones are kept compiled."""
+    return tuple(str(one(table).compile(dialect=dialect)) for one in (CreateTable, DropTable))

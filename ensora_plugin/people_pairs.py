@@ -56,8 +56,8 @@ def _one(flag: Any) -> ColumnElement[int]:
 def _shares_agency(account_id: int, kind: Kind) -> ColumnElement[bool]:
     """The condition that a site of the record is mapped to an agency of the directory's entry."""
     site = aliased(Mapping, name="site_mapping")
-    return (
-        exists()
+    shared = (
+        select(DirectoryAgency.agency_id)
         .where(
             Membership.account_id == account_id,
             Membership.kind == kind.name,
@@ -71,7 +71,11 @@ def _shares_agency(account_id: int, kind: Kind) -> ColumnElement[bool]:
             DirectoryAgency.agency_id == site.host_id,
         )
         .correlate(kind.model, Directory)
+        .limit(1)
     )
+    # No EXISTS: PostgreSQL would make a join of it, and begin with whoever shares an agency, of
+    # whom it expects few; they are all, with all.
+    return shared.scalar_subquery().is_not(None)
 
 
 def counted_pairs(account_id: int, kind: Kind) -> Any:

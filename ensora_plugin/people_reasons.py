@@ -6,6 +6,7 @@ Only what is not mapped is looked at, and only what is other than what stands th
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
@@ -19,16 +20,20 @@ from .people_pairs import counted_pairs, rejected_pair
 from .suggesting import Suggestion, suggest
 
 
-def write_reasons(session: AnySession, account_id: int, kind: Kind, result: Mapped) -> None:
+def write_reasons(
+    session: AnySession, account_id: int, kind: Kind, found: Sequence[Any], result: Mapped
+) -> None:
     """Write down why records do not map, where that changed, and clear it where they map now.
 
-    Counts the reasons in `result`.
+    `found`: what `open_pairs` gives. Counts the reasons in `result`.
     """
     _clear_settled(session, account_id, kind)
     rows = session.execute(_facts(account_id, kind)).all()
     if not rows:
         return
-    pairs = _pairs_left(session, account_id, kind)
+    pairs = defaultdict(list)
+    for pair in found:
+        pairs[pair.vendor_id].append(pair)
     whys = {row.vendor_id: _why(kind, row, pairs.get(row.vendor_id, [])) for row in rows}
     suggested = suggest(session, account_id, kind, rows, whys)
     changes = []
@@ -121,7 +126,10 @@ def _entry(account_id: int, kind: Kind) -> ColumnElement[bool]:
     return and_(Directory.account_id == account_id, Directory.entity == kind.entity)
 
 
-def _pairs_left(session: AnySession, account_id: int, kind: Kind) -> dict[str, list[Any]]:
+def open_pairs(session: AnySession, account_id: int, kind: Kind) -> Sequence[Any]:
+    """Return the equal pairs that concern unmapped records, with who holds each entity and whether
+    a person rejected the pair.
+    """
     pair = counted_pairs(account_id, kind)
     holder = aliased(Mapping, name="holder_mapping")
     statement = select(
@@ -136,10 +144,7 @@ def _pairs_left(session: AnySession, account_id: int, kind: Kind) -> dict[str, l
             holder.host_id == pair.c.host_id,
         ),
     )
-    found = defaultdict(list)
-    for row in session.execute(statement):
-        found[row.vendor_id].append(row)
-    return found
+    return session.execute(statement).all()
 
 
 def _why(kind: Kind, record: Any, pairs: list[Any]) -> Why:

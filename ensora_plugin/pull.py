@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select
+from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select, update
 
 from .bulk import Writes
 from .clock import as_utc, utcnow
 from .content import forget_content
 from .database import AnySession, one_of
 from .drafts import Draft, Drafts, Place
-from .kinds import Kind
-from .models import Connection, Content, Feed, Membership, Note, SetAside, Student
+from .kinds import NOTE, Kind
+from .models import Connection, Content, Feed, Mapping, Membership, Note, SetAside, Student
 from .pages import Page, place_name
 from .records import Broken, Whole
 from .set_aside import write_set_aside
@@ -41,11 +42,22 @@ def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | Non
     )
 
 
+def brings_nothing(session: AnySession, account_id: int, kind: Kind, page: Page[Any]) -> bool:
+    """Tell whether there is nothing to write of a page: no record, and its cursor is the one that
+    it was asked for with.
+    """
+    if page.items or page.cursor is None or page.cursor != page.asked:
+        return False
+    # What was set aside at this cursor may be readable by now.
+    aside = exists().where(SetAside.account_id == account_id, SetAside.kind == kind.name)
+    return not session.scalar(select(aside))
+
+
 def write_page(
     writes: Writes,
     drafts: Drafts,
     page: Page[Any],
-    ready: Mapping[bytes, Draft] = MappingProxyType({}),
+    ready: abc.Mapping[bytes, Draft] = MappingProxyType({}),
 ) -> Tally:
     """Put a page's records and its cursor into the last writes of a transaction.
 
@@ -175,6 +187,7 @@ def _make_room(
     if records:
         _touch_beside(session, place.account_id, kind, [record.id for record in records])
     if records and kind.model is Note:
+        _render_again(session, place.account_id, [record.id for record in records])
         forget_content(session, place.account_id, place.sealer, records)
     if kind.sites is not None:
         members = [record.id for record in records] + [item.record.id for item in new]
@@ -192,6 +205,24 @@ def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: 
         touch(session, account_id, notes_of(kind, vendor_ids))
 
 
+def _render_again(session: AnySession, account_id: int, note_ids: list[str]) -> None:
+    """Let the next rendering look at notes of which another version came.
+
+    Also where that is so already: a rendering of the version before, under way, has to wait or be
+    waited for.
+    """
+    session.execute(
+        update(Mapping)
+        .where(
+            Mapping.account_id == account_id,
+            Mapping.kind == NOTE.name,
+            Mapping.vendor_id.in_(note_ids),
+        )
+        .values(unrendered=True)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _leave_sites(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
     if vendor_ids:
         session.execute(
@@ -205,7 +236,7 @@ def _leave_sites(session: AnySession, account_id: int, kind: Kind, vendor_ids: l
 
 def _written(
     drafts: Drafts,
-    ready: Mapping[bytes, Draft],
+    ready: abc.Mapping[bytes, Draft],
     more: dict[str, int],
     items: Sequence[Whole[Any]],
 ) -> list[Draft]:

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, join, select, tuple_
 
 from .applying import Work, apply_note, to_render
-from .database import as_host_id, forget_plans
+from .database import as_host_id, forget_plans, pinned_join
 from .errors import NotAllowed
 from .joins import mapping_of, rendering_of_note
 from .kinds import NOTE
 from .models import Mapping, Note, RenderingRow
 
 _BATCH = 500
+#: So many waiting ones are sorted for each batch.
+_FEW = 5000
 
 
 @dataclass
@@ -60,8 +62,11 @@ def render_now(work: Work, record_id: int) -> str | None:
     return apply_note(work, found.vendor_id, found.host_id, found.appointment_id)
 
 
-def _mapped(work: Work) -> Any:
-    """SELECT mapped notes with the ids (ours and the host's) of their appointments."""
+def _mapped(work: Work, records: Any = None) -> Any:
+    """SELECT mapped notes with the ids (ours and the host's) of their appointments.
+
+    `records`: notes and their mappings, joined.
+    """
     appointment = work.host.appointments(work.account).subquery("appointment")
     return (
         select(
@@ -71,7 +76,7 @@ def _mapped(work: Work) -> Any:
             Mapping.host_id,
             appointment.c.id.label("appointment_id"),
         )
-        .join(Mapping, mapping_of(NOTE))
+        .select_from(join(Note, Mapping, mapping_of(NOTE)) if records is None else records)
         .join(appointment, appointment.c.id == as_host_id(Mapping.host_id, appointment.c.id))
         .where(Note.account_id == work.account_id)
     )
@@ -79,12 +84,22 @@ def _mapped(work: Work) -> Any:
 
 def _due(work: Work) -> Iterator[Any]:
     """Yield note id, appointment id (ours and the host's) of what is to be rendered."""
+    waiting = select(Mapping.id).where(*_unrendered(work)).limit(_FEW + 1).subquery()
+    count = work.session.scalar(select(func.count()).select_from(waiting)) or 0
+    if not count:
+        work.session.rollback()
+        return
+    # Few are found by their mappings; among many a page costs the same wherever it lies only by
+    # the index of notes that lists use.
+    first, then = (Mapping, Note) if count <= _FEW else (Note, Mapping)
+    records = pinned_join(first.__table__, then.__table__, mapping_of(NOTE))
     done = and_(rendering_of_note(Mapping.host_id), RenderingRow.version == Note.version)
     statement = (
-        _mapped(work)
+        _mapped(work, records)
         .outerjoin(RenderingRow, done)
+        .where(*_unrendered(work))
         .where(Note.status == "published", Note.date.is_not(None), to_render())
-        # Day and start, by the index that lists use: a page costs the same wherever it lies.
+        # Day and start.
         .order_by(Note.sort_key, Note.id)
         .limit(_BATCH)
     )
@@ -101,3 +116,12 @@ def _due(work: Work) -> Iterator[Any]:
         if len(rows) < _BATCH:
             return
         after = tuple(rows[-1][:2])
+
+
+def _unrendered(work: Work) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on mappings of notes that may have something to render."""
+    return (
+        Mapping.account_id == work.account_id,
+        Mapping.kind == NOTE.name,
+        Mapping.unrendered,
+    )

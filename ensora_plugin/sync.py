@@ -38,7 +38,7 @@ from .host import HostAdapter
 from .host_changes import touch_changed_appointments
 from .kinds import KINDS, NOTE, Kind
 from .models import Connection
-from .pull import stored_cursor, write_page
+from .pull import brings_nothing, stored_cursor, write_page
 from .reading import read_feed
 from .rendering import render_due
 from .runs import Claim, Ending, add_counts, end_run, hold, release
@@ -140,8 +140,16 @@ def _pull(services: Services, claimed: Claim) -> None:
         # Nothing is open while the vendor answers.
         session.rollback()
         _check_organization(vendor, organization_id)
-        for kind in KINDS:
-            _pull_kind(services, claimed, vendor, kind, place)
+        quiet = [
+            kind for kind in KINDS if not _pull_kind(services, claimed, vendor, kind, place)
+        ]
+    if quiet:
+        begin_write(session)
+        _hold(services, claimed, "pull")
+        with last_writes(session) as writes:
+            for kind in quiet:
+                add_counts(writes, claimed, kind, {})
+        session.commit()
 
 
 def _check_organization(vendor: DataCollection, organization_id: str | None) -> None:
@@ -154,15 +162,21 @@ def _check_organization(vendor: DataCollection, organization_id: str | None) -> 
 
 def _pull_kind(
     services: Services, claimed: Claim, vendor: DataCollection, kind: Kind, place: Place
-) -> None:
+) -> bool:
+    """Pull a feed to its end; return whether anything of it was written."""
     session = services.session
     cursor = stored_cursor(session, claimed.account_id, kind)
     # Nothing is open while the vendor answers.
     session.rollback()
     drafts = Drafts(place, kind)
     feed = read_feed(vendor, kind, cursor, services.settings.page_size, drafts.of_page)
+    written = False
     with closing(feed) as pages:
         for page, made in pages:
+            if brings_nothing(session, claimed.account_id, kind, page):
+                session.rollback()
+                _stop_if_asked(services)
+                continue
             begin_write(session)
             _hold(services, claimed, "pull")
             with last_writes(session) as writes:
@@ -170,7 +184,9 @@ def _pull_kind(
                 add_counts(writes, claimed, kind, asdict(tally))
             drafts.worth_it = bool(tally.new or tally.changed)
             session.commit()
+            written = True
             _stop_if_asked(services)
+    return written
 
 
 def _automap(services: Services, claimed: Claim) -> None:

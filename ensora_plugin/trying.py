@@ -22,6 +22,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union,
     update,
 )
 from sqlalchemy.orm import aliased
@@ -69,20 +70,22 @@ def tried_notes(
     tried = Tried(session, account_id, appointment, notes_table("ensora_tried", appointment))
     with temporary(session, tried.table):
         if _any_untouched(session, account_id, generation):
-            _insert_chosen(tried, _touched(account_id, generation))
-            # Else it takes the few for many, and reads all notes for their siblings.
-            analyze(session, tried.table)
-            _insert_chosen(tried, _siblings(tried))
+            touched = _touched(account_id, generation)
+            _insert_chosen(tried, union(touched, _siblings(account_id, generation)))
         else:
             _insert(tried, _rows(tried).where(Note.touched == generation))
         analyze(session, tried.table)
         yield tried
-        session.execute(
-            update(Connection)
-            .where(Connection.id == account_id)
-            .values(generation=generation + 1)
-            .execution_options(synchronize_session=False)
-        )
+
+
+def end_generation(session: AnySession, account_id: int) -> None:
+    """Say that a pass is done: what was touched until now was looked at."""
+    session.execute(
+        update(Connection)
+        .where(Connection.id == account_id)
+        .values(generation=Connection.generation + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 @contextmanager
@@ -210,27 +213,20 @@ def _touched(account_id: int, generation: int) -> AnySelect:
     )
 
 
-def _siblings(tried: Tried) -> AnySelect:
-    """SELECT the ids of the notes of tried groups that are not tried themselves."""
-    one, other = aliased(Note, name="tried_note"), aliased(Note, name="sibling")
-    t = tried.table
+def _siblings(account_id: int, generation: int) -> AnySelect:
+    """SELECT the ids of the notes that stand in one group (student, user, day) with touched ones,
+    those themselves among them.
+    """
+    one, other = aliased(Note, name="touched_note"), aliased(Note, name="sibling")
     same_group = and_(
-        other.account_id == tried.account_id,
+        other.account_id == account_id,
         other.student_id == one.student_id,
         other.user_id == one.user_id,
         other.date == one.date,
     )
+    groups = pinned_join(inspect(one).selectable, inspect(other).selectable, same_group)
     return (
         select(other.id.label("id"))
-        .select_from(
-            pinned_join(
-                pinned_join(t, inspect(one).selectable, one.id == t.c.note_id),
-                inspect(other).selectable,
-                same_group,
-            )
-        )
-        .where(other.id.not_in(select(t.c.note_id)))
-        # Keeps the SELECT in one piece: PostgreSQL orders eight joins at most, and the statement
-        # around it has its own.
-        .distinct()
+        .select_from(groups)
+        .where(one.account_id == account_id, one.touched == generation)
     )

@@ -79,6 +79,7 @@ def _write_down(desk: Desk, mapping: Mapping, version: int) -> None:
         vendor_id=mapping.vendor_id,
         before={"version": version, "appointment_id": mapping.host_id},
     )
+    mapping.unrendered = True
     desk.session.execute(
         update(RenderingRow)
         .where(
