@@ -17,12 +17,16 @@ from sqlalchemy import (
     String,
     Table,
     Time,
+    Update,
     Uuid,
     any_,
     bindparam,
     cast,
     event,
+    exists,
+    func,
     literal,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -78,8 +82,9 @@ def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def begin_write(session: AnySession) -> None:
-    """Start a transaction that will write. The session must hold nothing that is not committed.
+def begin_write(session: AnySession, first: Update | None = None) -> None:
+    """Start a transaction that will write, with an UPDATE as its `first` statement. The session
+    must hold nothing that is not committed.
 
     SQLite takes the write lock at once; PostgreSQL gets bounds on waiting for locks and on being
     idle.
@@ -88,16 +93,29 @@ def begin_write(session: AnySession) -> None:
         raise RuntimeError("begin_write needs a session without pending changes")
     session.rollback()
     connection = session.connection(execution_options={IMMEDIATE: True})
-    if connection.dialect.name == "postgresql":
-        connection.execute(_BOUNDS)
+    bounded = connection.dialect.name == "postgresql"
+    if first is not None:
+        # As a condition of no row they are set before the UPDATE waits for one.
+        connection.execute(first.where(exists(select(_BOUNDS))) if bounded else first)
+    elif bounded:
+        connection.execute(select(_BOUNDS))
 
 
 #: For this transaction alone. Plans are made for the values and sizes of the moment: one that is
 #: kept from a table's first, empty days reads it whole when it is full.
-_BOUNDS = text(
-    "SELECT set_config('lock_timeout', '5s', true), "
-    "set_config('idle_in_transaction_session_timeout', '60s', true), "
-    "set_config('plan_cache_mode', 'force_custom_plan', true)"
+_BOUNDS = (
+    select(
+        *(
+            func.set_config(name, value, literal(True)).label(name)
+            for name, value in (
+                ("lock_timeout", "5s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+                ("plan_cache_mode", "force_custom_plan"),
+            )
+        )
+    )
+    .cte("bounds")
+    .prefix_with("MATERIALIZED")
 )
 
 
