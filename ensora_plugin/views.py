@@ -143,16 +143,26 @@ def held_context() -> dict[str, Any]:
     return {"losses": found, "seen": total(found), "may_agree": may_agree, "message": ""}
 
 
-def _places() -> list[tuple[str, str]]:
-    """Return the pages beside the tabs that the actor may open, with the tabs themselves."""
+def _places() -> list[tuple[str, str, bool]]:
+    """Return the pages beside the tabs that the actor may open, with the tabs themselves; last
+    whether the request is for one of them.
+    """
     scope = scope_of()
-    allowed = {
-        ("ensora.runs", "Runs"): ("admin", "audit"),
-        ("ensora.history", "History"): ("audit",),
-        ("ensora.settings", "Settings"): ("admin",),
-    }
-    found = [place for place, any_of in allowed.items() if any(map(scope.may, any_of))]
-    return [("ensora.window", "Mappings"), *found] if found else []
+    found = [
+        (f"ensora.{pages[0]}", words, request.endpoint in {f"ensora.{page}" for page in pages})
+        for words, permissions, pages in _PLACES
+        if any(map(scope.may, permissions))
+    ]
+    return found if len(found) > 1 else []
+
+
+#: Words -> one of which permissions opens them, and the pages, the first of which is linked.
+_PLACES = (
+    ("Mappings", ("view", "admin"), ("window", "tab")),
+    ("Runs", ("admin", "audit"), ("runs",)),
+    ("History", ("audit",), ("history",)),
+    ("Settings", ("admin",), ("settings", "save_settings", "soap_templates")),
+)
 
 
 def window_page(template: str, **context: Any) -> str:

@@ -50,6 +50,9 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
     "save_settings": [
         ("POST", "/settings/", dict(ada=302, bo=403, cy=403, dee=403, eve=302)),
     ],
+    "soap_templates": [
+        ("GET", "/settings/templates", dict(ada=200, bo=403, cy=403, dee=403, eve=200)),
+    ],
     "held": [("GET", "/held", dict.fromkeys(PEOPLE, 200))],
     "agree_to_held": [("POST", "/held", dict(ada=409, bo=403, cy=403, dee=403, eve=409))],
     "row_options": [
