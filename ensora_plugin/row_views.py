@@ -86,7 +86,7 @@ def unmap_row(slug: str, record_id: int) -> Any:
 @needs("map")
 def undo_row(slug: str, record_id: int) -> Any:
     """Take the last change of a row back, while it stands unchanged."""
-    return _change(slug, record_id, _undo)
+    return _change(slug, record_id, undo_mapping)
 
 
 @bp.post(f"{ROW}/ignore")
@@ -194,7 +194,8 @@ def _unmap(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
     return Done("Mapping deleted", undoable=True)
 
 
-def _undo(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
+def undo_mapping(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
+    """Take the last change of a mapping back, after a question where that has consequences."""
     _ask_first(desk, kind, case, form, "undo", "Undo anyway")
     undo_change(desk, kind, case.record, version=form.seen.data)
     return Done("Undone")

@@ -56,7 +56,7 @@ def _counts(kind: Kind, filters: Filters) -> dict[str, int]:
     return found
 
 
-def _tabs_context(current: Kind | None) -> dict[str, Any]:
+def tabs_context(current: Kind | None) -> dict[str, Any]:
     scope, where = scope_of(), standing_of()
     tabs = [
         {
@@ -77,6 +77,7 @@ def _states_context(kind: Kind) -> dict[str, Any]:
         "filters": filters,
         "states": STATES,
         "counts": _counts(kind, filters),
+        "suggested": _summary().suggestions.get(kind.name, 0),
     }
 
 
@@ -192,7 +193,7 @@ def window() -> Any:
 @bp.get("/tabs")
 def tabs() -> Any:
     """The tabs with their counts, anew after a change."""
-    return fragment("tabs.html", **_tabs_context(BY_SLUG.get(request.args.get("current", ""))))
+    return fragment("tabs.html", **tabs_context(BY_SLUG.get(request.args.get("current", ""))))
 
 
 @bp.get("/<slug>/")
@@ -201,7 +202,7 @@ def tab(slug: str) -> Any:
     kind = kind_of(slug)
     if connection_of().state == "activated":
         return redirect(url_for("ensora.window"))
-    context = {**_tabs_context(kind), **progress_context(), "polls": 0}
+    context = {**tabs_context(kind), **progress_context(), "polls": 0}
     if closed(kind):
         return window_page("closed.html", kind=kind, **context), 403
     context |= _bar_context(kind) | _rows_context(kind)
