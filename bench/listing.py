@@ -25,7 +25,7 @@ from ensora_plugin.plugin import state_of
 
 from .databases import databases, temporary_folder
 from .listing_peers import peers
-from .listing_world import BOUND, EVERYWHERE, PASSWORD, SEEN, UNMAPPED, build
+from .listing_world import BOUND, EVERYWHERE, PASSWORD, SEEN, build
 from .measure import Measurement, in_child
 
 TABS = ("clients", "appointments")
@@ -121,7 +121,7 @@ class Person:
 
     def save(self, *, rounds: int = _ROUNDS) -> Told:
         """Map one student after the other that is not mapped to the client of its own number."""
-        seen = self._seen(STUDENT).where(STUDENT.model.id % UNMAPPED == 0).limit(rounds + 2)
+        seen = self._seen(STUDENT).where(Student.why.is_not(None)).limit(rounds + 2)
         with self.engine.connect() as connection:
             numbers = list(connection.scalars(seen))
         token, waiting = self._token("/settings/"), iter(numbers)

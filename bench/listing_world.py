@@ -1,4 +1,4 @@
-"""The world of the list pages: a practice with many clients and as many session notes, one in ten
+"""The world of the list pages: a practice with many clients and as many session notes, one in nine
 clients not mapped yet, and the same rows once more as a peer's own table would have them.
 """
 
@@ -26,8 +26,8 @@ _AGENCY = AGENCIES // 2
 SEEN = f"si{_AGENCY}"
 #: So many entities a peer's row chooses among; ours are chosen among all clients.
 CHOICES = 834
-#: One client in so many is not mapped.
-UNMAPPED = 10
+#: One client in so many is not mapped, in each agency.
+UNMAPPED = AGENCIES + 1
 #: Of a note by its number's last two digits.
 _WHY = {
     "outside_the_grace": and_(

@@ -10,6 +10,7 @@ from .account_settings import change_settings, wider_graces
 from .forms import SettingsForm
 from .kinds import BY_SLUG
 from .run_log import COUNTS, run_page
+from .templates_seen import templates_seen
 from .trail import trail_page
 from .views import progress_context, window_page
 from .web import bp, connection_of, needs, scope_of, state_of_app
@@ -70,6 +71,14 @@ def save_settings() -> Any:
     )
     state.session.commit()
     return redirect(url_for("ensora.settings", saved=1))
+
+
+@bp.get("/settings/templates")
+@needs("admin")
+def soap_templates() -> Any:
+    """Which SOAP fields each template has, and what is missed for want of the others."""
+    seen = templates_seen(state_of_app().session, scope_of().account_id)
+    return window_page("templates.html", templates=seen, **progress_context())
 
 
 def _settings_page(form: SettingsForm, *, saved: bool = False) -> str:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from .cases import Case
 from .clock import utcnow
-from .entities import find_entity, host_entity
 from .errors import NotAllowed
 from .history import write_history
 from .kinds import NOTE, Kind
-from .models import Connection, History, Mapping, Note, Record
-from .trying import groups_of, notes_of, touch
+from .models import Connection, Mapping, Note, Record
+from .trying import groups_of, mark, notes_of
 from .withdrawing import Desk
 
 
@@ -44,78 +44,37 @@ def lock_account(session: Session, account_id: int) -> None:
     session.execute(account.with_for_update(key_share=True))
 
 
-def current(desk: Desk, kind: Kind, vendor_id: str) -> Mapping | None:
-    """Return the mapping of a record as it stands now, None where there is none."""
-    return desk.session.scalar(
-        select(Mapping)
-        .where(
-            Mapping.account_id == desk.account_id,
-            Mapping.kind == kind.name,
-            Mapping.vendor_id == vendor_id,
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-
-
-def as_seen(desk: Desk, kind: Kind, vendor_id: str, seen: int) -> Mapping | None:
-    """Return a mapping; raise `Stale` where it is not the version that the person saw."""
-    mapping = current(desk, kind, vendor_id)
-    version = mapping.version if mapping else 0
-    if version != seen:
+def check_seen(case: Case, seen: int) -> None:
+    """Raise `Stale` where a mapping is not the version that the person saw."""
+    if case.version != seen:
+        mapping = case.mapping
         who = (mapping.by or "automap") if mapping else "somebody"
         what = "changed" if mapping else "deleted"
         raise Stale(
             f"{who} {what} this mapping while you had it open. Look at it as it stands now."
         )
-    return mapping
 
 
-def check_entity(desk: Desk, kind: Kind, host_id: str) -> None:
+def check_entity(kind: Kind, case: Case) -> None:
     """Raise `NotAllowed` where the host has no such entity."""
-    entity = host_entity(desk.host, desk.account, kind)
-    if not find_entity(desk.session, entity, host_id):
+    if not case.offered:
         raise NotAllowed(f"There is no such {kind.entity_noun.lower()} any more.")
 
 
-def check_free(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
+def check_free(kind: Kind, case: Case) -> None:
     """Raise `Taken` where an entity stands for another record."""
-    rival = desk.session.scalar(
-        select(Mapping.vendor_id).where(
-            Mapping.account_id == desk.account_id,
-            Mapping.kind == kind.name,
-            Mapping.host_id == host_id,
-            Mapping.vendor_id != vendor_id,
-        )
-    )
-    if rival is not None:
+    if case.rival is not None:
         raise Taken(
             f"This {kind.entity_noun.lower()} is mapped to another {kind.noun.lower()} already; "
             "change that one first."
         )
 
 
-def sign(desk: Desk, mapping: Mapping) -> None:
+def sign(desk: Desk, mapping: Mapping, case: Case) -> None:
     """Write down who made a mapping, and when; its version grows."""
     mapping.by, mapping.at, mapping.run_id = desk.by, utcnow(), None
     mapping.unrendered = mapping.host_id is not None
-    mapping.version = next_version(desk, mapping)
-
-
-def next_version(desk: Desk, mapping: Mapping) -> int:
-    """Return the version after this change; it goes on growing when a mapping is deleted and made
-    anew.
-    """
-    # A new mapping is written once, with its version.
-    with desk.session.no_autoflush:
-        told = desk.session.scalar(
-            select(func.max(History.version)).where(
-                History.account_id == desk.account_id,
-                History.kind == mapping.kind,
-                History.vendor_id == mapping.vendor_id,
-            )
-        )
-    return max(told or 0, mapping.version or 0) + 1
+    mapping.version = case.next_version
 
 
 def said(mapping: Mapping | None) -> dict[str, Any] | None:
@@ -147,13 +106,13 @@ def write_change(
     )
 
 
-def try_again(desk: Desk, kind: Kind, record: Record) -> None:
+def try_again(desk: Desk, kind: Kind, case: Case) -> None:
     """Let the notes be tried again that a changed mapping may let map."""
-    ids = [record.vendor_id]
+    ids = [case.record.vendor_id]
     which = groups_of(desk.account_id, ids) if kind is NOTE else notes_of(kind, ids)
     if kind is NOTE:
-        which = or_(which, Note.vendor_id == record.vendor_id)
-    touch(desk.session, desk.account_id, which)
+        which = or_(which, Note.vendor_id == case.record.vendor_id)
+    mark(desk.session, desk.account_id, which, case.generation)
 
 
 def forget_reason(record: Record) -> None:

@@ -12,7 +12,7 @@ from .choices_notes import appointment_options
 from .database import AnySession, as_host_id
 from .dates import days_of
 from .directory import refresh_some
-from .entities import find_entity, host_entity, of_agencies
+from .entities import host_entity, of_agencies
 from .host import HostAdapter
 from .kinds import NOTE, SITE, STUDENT, Kind
 from .models import Directory, DirectoryAgency, Mapping, Record
@@ -76,15 +76,6 @@ def _begins(entity: Any, kind: Kind, word: str) -> ColumnElement[bool]:
             )
         )
     )
-
-
-def may_choose(
-    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, host_id: str
-) -> bool:
-    """Tell whether an entity is one of the account's and of the actor's agencies, by the host."""
-    entity = host_entity(host, scope.account, kind)
-    within = of_agencies(scope, host, kind, entity)
-    return find_entity(session, entity, host_id, within) is not None
 
 
 def _own_name(record: Any) -> str:

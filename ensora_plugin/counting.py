@@ -16,6 +16,7 @@ from .joins import mapping_of
 from .kinds import KINDS, SITE, Kind
 from .listing import chosen, shown
 from .models import Mapping
+from .suggestions import MOST_COUNTED, suggested
 
 #: So many agencies are offered as filters.
 _AGENCIES = 200
@@ -27,6 +28,8 @@ class Summary:
 
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     agencies: dict[str, str] = field(default_factory=dict)
+    #: How many suggestions of each kind the actor may confirm.
+    suggestions: dict[str, int] = field(default_factory=dict)
 
 
 def summary(session: AnySession, scope: Scope, host: HostAdapter) -> Summary:
@@ -49,10 +52,14 @@ def summary(session: AnySession, scope: Scope, host: HostAdapter) -> Summary:
             literal(0).label("count"),
         )
     )
+    if scope.may("map"):
+        parts += [_suggested(scope, host, kind) for kind in kinds]
     found = Summary({kind.name: dict.fromkeys(STATES, 0) for kind in kinds})
     for what, which, name, count in session.execute(union_all(*parts)):
         if what == "agency":
             found.agencies[which] = name
+        elif what == "suggested":
+            found.suggestions[which] = count
         else:
             _add(found.counts[what], which, count)
     return found
@@ -82,6 +89,16 @@ def _counted(scope: Scope, kind: Kind, filters: Filters) -> Any:
         counted.c.which,
         null().cast(String).label("name"),
         counted.c.count,
+    )
+
+
+def _suggested(scope: Scope, host: HostAdapter, kind: Kind) -> Any:
+    some = suggested(scope, host, kind).limit(MOST_COUNTED).subquery(f"suggested_{kind.name}")
+    return select(
+        literal("suggested").label("what"),
+        literal(kind.name).label("which"),
+        null().cast(String).label("name"),
+        select(func.count()).select_from(some).scalar_subquery().label("count"),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import abort, redirect, request, session, url_for
 
+from .cases import Case
 from .directory import refresh_some
 from .errors import NotAllowed
 from .forms import RowForm
@@ -61,9 +62,9 @@ def created(slug: str) -> Any:
 def _map_created(kind: Kind, record_id: int, host_id: str) -> None:
     form = RowForm(formdata=None, data={"host_id": host_id, "seen": 0}, meta={"csrf": False})
 
-    def verb(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
+    def verb(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
         refresh_some(desk.session, desk.account_id, desk.account, desk.host, kind, [host_id])
-        return map_chosen(desk, kind, record, form)
+        return map_chosen(desk, kind, case, form)
 
     noun = kind.entity_noun
     try:

@@ -17,12 +17,16 @@ from sqlalchemy import (
     String,
     Table,
     Time,
+    Update,
     Uuid,
     any_,
     bindparam,
     cast,
     event,
+    exists,
+    func,
     literal,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -78,8 +82,11 @@ def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def begin_write(session: AnySession, *, plans: str = "force_custom_plan") -> None:
-    """Start a transaction that will write. The session must hold nothing that is not committed.
+def begin_write(
+    session: AnySession, first: Update | None = None, *, plans: str = "force_custom_plan"
+) -> None:
+    """Start a transaction that will write, with an UPDATE as its `first` statement. The session
+    must hold nothing that is not committed.
 
     SQLite takes the write lock at once; PostgreSQL gets bounds on waiting for locks and on being
     idle, and its mode of keeping `plans`.
@@ -88,17 +95,28 @@ def begin_write(session: AnySession, *, plans: str = "force_custom_plan") -> Non
         raise RuntimeError("begin_write needs a session without pending changes")
     session.rollback()
     connection = session.connection(execution_options={IMMEDIATE: True})
-    if connection.dialect.name == "postgresql":
-        connection.execute(_BOUNDS, {"plans": plans})
+    bounds = _bounds(plans) if connection.dialect.name == "postgresql" else None
+    if first is not None:
+        # As a condition of no row they are set before the UPDATE waits for one.
+        connection.execute(first if bounds is None else first.where(exists(select(bounds))))
+    elif bounds is not None:
+        connection.execute(select(bounds))
 
 
-#: For this transaction alone. Plans are made for the values and sizes of the moment: one that is
-#: kept from a table's first, empty days reads it whole when it is full.
-_BOUNDS = text(
-    "SELECT set_config('lock_timeout', '5s', true), "
-    "set_config('idle_in_transaction_session_timeout', '60s', true), "
-    "set_config('plan_cache_mode', :plans, true)"
-)
+@lru_cache(maxsize=4)
+def _bounds(plans: str) -> Any:
+    """Return what bounds this transaction alone. Plans are made for the values and sizes of the
+    moment: one that is kept from a table's first, empty days reads it whole when it is full.
+    """
+    settings = {
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "60s",
+        "plan_cache_mode": plans,
+    }
+    set_all = [
+        func.set_config(name, value, literal(True)).label(name) for name, value in settings.items()
+    ]
+    return select(*set_all).cte("bounds").prefix_with("MATERIALIZED")
 
 
 @contextmanager

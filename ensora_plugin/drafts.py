@@ -40,6 +40,8 @@ class Drafts:
         self.place, self.kind = place, kind
         #: Whether the last page that was written brought something new.
         self.worth_it = True
+        #: The fields of templates that this run has written down already.
+        self.templates: set[tuple[str, str]] = set()
 
     def of_page(self, page: Page[Any]) -> dict[bytes, Draft]:
         """Return the drafts of a page by the checksums of their documents, if that is worth it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,8 @@ from .database import AnySession
 from .filters import Filters
 from .host import HostAdapter
 from .joins import mapping_of
+from .kept import kept
 from .kinds import NOTE, SITE, Kind
-from .memory import Memory
 from .models import Mapping, Note, RenderingRow
 from .searching import found, words_of
 
@@ -70,7 +70,6 @@ def list_row(
     session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record_id: int
 ) -> Any:
     """Return one row by the record's id, None where there is none that the actor may see."""
-    key = (*_whose(scope, host), kind.name)
 
     def build() -> Any:
         one = _columns(kind).where(
@@ -80,8 +79,19 @@ def list_row(
         )
         return with_columns(scope, host, kind, one)
 
-    statement = _KEPT.get(key, _minute(), lambda: (host, build()))[1]
+    statement = kept(scope, host, (kind.name, "row"), build)
     return session.execute(statement, {"record_id": record_id}).first()
+
+
+def list_some(
+    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, ids: Collection[int]
+) -> list[Any]:
+    """Return the rows of some records, in the order of the list, as far as the actor sees them."""
+    some = _columns(kind).where(
+        kind.model.id.in_(ids), kind.model.account_id == scope.account_id, scope.sees(kind)
+    )
+    rows = with_columns(scope, host, kind, some)
+    return list(session.execute(_ordered(rows, kind, Filters())))
 
 
 def _kept_page(
@@ -96,27 +106,13 @@ def _kept_page(
     form = (filters.state, filters.inactive, filters.agency, filters.rendering, filters.sort)
     place = (position is not None, bool(filters.before))
     bounds = (filters.since is not None, filters.until is not None)
-    key = (*_whose(scope, host), kind.name, form, place, bounds, typed, days)
+    key = (kind.name, form, place, bounds, typed, days)
 
     def build() -> Any:
         keys = _keys(scope, kind, filters, position).limit(PAGE + 1)
         return _ordered(with_columns(scope, host, kind, keys), kind, filters)
 
-    return _KEPT.get(key, _minute(), lambda: (host, build()))[1]
-
-
-#: Building a page's SELECT costs ten times what its answer does.
-_KEPT = Memory(most=200)
-
-
-def _whose(scope: Scope, host: HostAdapter) -> tuple[Any, ...]:
-    """Return what a kept SELECT depends on beside its filters; it keeps `host` alive for its id."""
-    return id(host), scope.account_id, scope.account, scope.agencies, scope.may("map")
-
-
-def _minute() -> int:
-    """The host's SELECTs may change with the time of day: they are asked for anew each minute."""
-    return int(time.monotonic() // 60)
+    return kept(scope, host, key, build)
 
 
 def _values(filters: Filters, position: tuple[str, int, int] | None) -> dict[str, Any]:

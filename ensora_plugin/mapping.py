@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from .cases import Case, case_of
 from .changing import (
-    as_seen,
     check_entity,
     check_free,
+    check_seen,
     forget_reason,
-    next_version,
     said,
     sign,
     try_again,
@@ -22,94 +22,104 @@ from .withdrawing import Desk
 
 
 def map_record(
-    desk: Desk, kind: Kind, record: Record, host_id: str, *, seen: int, known: bool = False
+    desk: Desk, kind: Kind, record: Record, host_id: str, *, seen: int, case: Case | None = None
 ) -> Consequences:
     """Map a record to a host's entity, in the place of what it was mapped to; the mapping becomes
-    User. `known` where the caller has just found the entity in the host.
+    User. `case` is how both stand, where the caller has just looked.
 
     Returns the consequences. Raises `Stale`, `Taken`, and `NotAllowed` where there is no such
     entity.
     """
-    mapping = as_seen(desk, kind, record.vendor_id, seen)
-    if not known:
-        check_entity(desk, kind, host_id)
-    check_free(desk, kind, record.vendor_id, host_id)
-    before = said(mapping)
+    case = case or case_of(desk, kind, record, host_id)
+    mapping, before = case.mapping, said(case.mapping)
+    check_seen(case, seen)
+    check_entity(kind, case)
+    check_free(kind, case)
     happened = Consequences()
     if mapping is not None and mapping.host_id != host_id:
         # A note that cannot leave its appointment must not go into a second one as well.
         happened = release(desk, kind, record, mapping, must=kind is NOTE)
-    rejected = forget_rejection(desk, kind, record.vendor_id, host_id)
+    if case.rejected:
+        forget_rejection(desk, kind, record.vendor_id, host_id)
     if mapping is None:
         mapping = _new(desk, kind, record)
     # The reason of an ignored record stays beside it, for an undo.
     mapping.host_id, mapping.state = host_id, "user"
-    sign(desk, mapping)
+    sign(desk, mapping, case)
     after = said(mapping) or {}
-    write_change(desk, "map", mapping, before, after | {"rejected": True} if rejected else after)
+    write_change(
+        desk, "map", mapping, before, after | {"rejected": True} if case.rejected else after
+    )
     forget_reason(record)
-    try_again(desk, kind, record)
+    try_again(desk, kind, case)
     return happened
 
 
-def unmap_record(desk: Desk, kind: Kind, record: Record, *, seen: int) -> Consequences:
+def unmap_record(
+    desk: Desk, kind: Kind, record: Record, *, seen: int, case: Case | None = None
+) -> Consequences:
     """Delete a mapping that a person made and that nothing depends on; the pair counts as rejected.
 
     Raises `Stale`, and `NotAllowed` with the reason where the Delete icon is disabled.
     """
-    mapping = as_seen(desk, kind, record.vendor_id, seen)
+    case = case or case_of(desk, kind, record)
+    check_seen(case, seen)
+    mapping, before = case.mapping, said(case.mapping)
     if mapping is None:
         raise NotAllowed("There is no mapping to delete.")
     if reason := why_not_deleted(kind, mapping.state, dependents(desk, kind, record)):
         raise NotAllowed(reason)
-    before = said(mapping)
     happened = release(desk, kind, record, mapping, must=True)
-    mapping.version = next_version(desk, mapping)
+    mapping.version = case.next_version
     write_change(desk, "unmap", mapping, before, after={})
     desk.session.flush()
     desk.session.delete(mapping)
     desk.session.flush()
-    try_again(desk, kind, record)
+    try_again(desk, kind, case)
     return happened
 
 
 def ignore_record(
-    desk: Desk, kind: Kind, record: Record, reason: str, *, seen: int
+    desk: Desk, kind: Kind, record: Record, reason: str, *, seen: int, case: Case | None = None
 ) -> Consequences:
     """Settle a record as one that needs no mapping; a pair that it stood in counts as rejected.
 
     Raises `Stale`, and `NotAllowed` without a reason or where the host keeps the note.
     """
-    mapping = as_seen(desk, kind, record.vendor_id, seen)
+    case = case or case_of(desk, kind, record)
+    check_seen(case, seen)
+    mapping, before = case.mapping, said(case.mapping)
     if not reason.strip():
         raise NotAllowed(f"Say why this {kind.noun.lower()} is ignored.")
     if mapping is not None and mapping.state == "ignored":
         raise NotAllowed(f"This {kind.noun.lower()} is ignored already.")
-    before = said(mapping)
     happened = Consequences()
     if mapping is None:
         mapping = _new(desk, kind, record)
     else:
         happened = release(desk, kind, record, mapping, must=kind is NOTE)
     mapping.host_id, mapping.state, mapping.reason = None, "ignored", reason.strip()
-    sign(desk, mapping)
+    sign(desk, mapping, case)
     write_change(desk, "ignore", mapping, before)
     forget_reason(record)
-    try_again(desk, kind, record)
+    try_again(desk, kind, case)
     return happened
 
 
-def unignore_record(desk: Desk, kind: Kind, record: Record, *, seen: int) -> None:
+def unignore_record(
+    desk: Desk, kind: Kind, record: Record, *, seen: int, case: Case | None = None
+) -> None:
     """Let an ignored record be one to map again. Raises `Stale`, `NotAllowed` where it is none."""
-    mapping = as_seen(desk, kind, record.vendor_id, seen)
+    case = case or case_of(desk, kind, record)
+    check_seen(case, seen)
+    mapping, before = case.mapping, said(case.mapping)
     if mapping is None or mapping.state != "ignored":
         raise NotAllowed(f"This {kind.noun.lower()} is not ignored.")
-    before = said(mapping)
-    mapping.version = next_version(desk, mapping)
+    mapping.version = case.next_version
     write_change(desk, "unignore", mapping, before, after={})
     desk.session.delete(mapping)
     desk.session.flush()
-    try_again(desk, kind, record)
+    try_again(desk, kind, case)
 
 
 def _new(desk: Desk, kind: Kind, record: Record) -> Mapping:

@@ -310,6 +310,19 @@ class ReplacedContent(Base):
     at: Mapped[datetime]
 
 
+class TemplateField(Base):
+    """A SOAP field that notes of a template came with, by its meaning; "" for fields without one.
+
+    `soap.NAMES` has the meanings.
+    """
+
+    __tablename__ = "ensora_template_field"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    template: Mapped[str] = mapped_column(String(255), primary_key=True)
+    meaning: Mapped[str] = mapped_column(String(20), primary_key=True)
+
+
 class SetAside(Base):
     """A record that breaks the contract, and how; goes away when a later version is whole."""
 

@@ -20,6 +20,7 @@ from . import (
     rendering_views,
     row_views,
     run_views,
+    suggestion_views,
     views,
 )
 from .cli import ensora_cli
@@ -47,6 +48,7 @@ EDGES = (
     created_view,
     rendering_views,
     row_views,
+    suggestion_views,
     run_views,
     views,
 )

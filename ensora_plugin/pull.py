@@ -17,10 +17,21 @@ from .content import forget_content
 from .database import AnySession, one_of
 from .drafts import Draft, Drafts, Place
 from .kinds import NOTE, Kind
-from .models import Connection, Content, Feed, Mapping, Membership, Note, SetAside, Student
+from .models import (
+    Connection,
+    Content,
+    Feed,
+    Mapping,
+    Membership,
+    Note,
+    SetAside,
+    Student,
+    TemplateField,
+)
 from .pages import Page, place_name
 from .records import Broken, Whole
 from .set_aside import write_set_aside
+from .templates_seen import template_fields
 from .trying import groups_of, notes_of, touch
 
 
@@ -76,6 +87,8 @@ def write_page(
     added = _written(drafts, ready, more, new)
     replaced = _written(drafts, ready, more, [one.item for one in changed])
     _write_records(writes, kind, added, replaced)
+    if kind.model is Note:
+        _write_templates(writes, drafts, [*new, *(one.item for one in changed)])
     # What left use since automap last went on, less what came back, adds up page by page.
     pairs = zip(changed, replaced, strict=True)
     gone = sum(one.old.in_use - kind.in_use(draft.row) for one, draft in pairs)
@@ -261,3 +274,11 @@ def _write_records(
     if kind.model is Note:
         # A version that was applied stays as it was applied.
         writes.put(Content.__table__, [draft.content for draft in drafts], doubles=True)
+
+
+def _write_templates(writes: Writes, drafts: Drafts, items: Sequence[Whole[Any]]) -> None:
+    """Note down the fields of the notes' templates that this run has not seen before."""
+    told = template_fields(drafts.place.account_id, (item.record for item in items))
+    fresh = [row for row in told if (row["template"], row["meaning"]) not in drafts.templates]
+    writes.put(TemplateField.__table__, fresh, doubles=True)
+    drafts.templates |= {(row["template"], row["meaning"]) for row in fresh}

@@ -128,16 +128,13 @@ def reject(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
     upsert(desk.session, Rejected.__table__, [key | {"by": desk.by, "at": utcnow()}], list(key))
 
 
-def forget_rejection(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> bool:
-    """Take the rejection of a pair back; tell whether there was one."""
-    found = desk.session.execute(
-        delete(Rejected)
-        .where(
+def forget_rejection(desk: Desk, kind: Kind, vendor_id: str, host_id: str) -> None:
+    """Take the rejection of a pair back."""
+    desk.session.execute(
+        delete(Rejected).where(
             Rejected.account_id == desk.account_id,
             Rejected.kind == kind.name,
             Rejected.vendor_id == vendor_id,
             Rejected.host_id == host_id,
         )
-        .returning(Rejected.host_id)
     )
-    return found.first() is not None

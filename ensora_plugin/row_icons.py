@@ -25,7 +25,7 @@ class Icon:
 
 
 def why_not_changed(row: Any) -> str | None:
-    """Return why the actor may not touch a row's mapping, None where they may."""
+    """Return why the actor may not touch a row's mapping, None where they may; a `Case` will do."""
     if row.state in ("auto", "user") and not row.within:
         return "It is mapped in another agency"
     return None

@@ -10,8 +10,7 @@ from flask import Response, abort
 from sqlalchemy.exc import IntegrityError
 
 from . import schedule
-from .changing import lock_account
-from .choices import may_choose
+from .cases import Case, find_case
 from .database import begin_write
 from .errors import EnsoraError, NotAllowed
 from .foreseeing import foresee, in_words
@@ -22,7 +21,7 @@ from .listing import list_row
 from .mapping import ignore_record, map_record, unignore_record, unmap_record
 from .row_icons import why_not_changed
 from .rows import Ask, RowView
-from .undoing import last_change, undo_change
+from .undoing import undo_change
 from .views import views_of
 from .web import ROW, bp, needs, open_kind, scope_of, state_of_app
 from .withdrawing import Desk
@@ -46,7 +45,7 @@ class Consequent(NotAllowed):
         self.ask = ask
 
 
-Verb = Callable[[Desk, Kind, Any, RowForm], Done]
+Verb = Callable[[Desk, Kind, Case, RowForm], Done]
 
 
 @bp.get(f"{ROW}/row")
@@ -87,7 +86,7 @@ def unmap_row(slug: str, record_id: int) -> Any:
 @needs("map")
 def undo_row(slug: str, record_id: int) -> Any:
     """Take the last change of a row back, while it stands unchanged."""
-    return _change(slug, record_id, _undo)
+    return _change(slug, record_id, undo_mapping)
 
 
 @bp.post(f"{ROW}/ignore")
@@ -126,16 +125,15 @@ def change_row(kind: Kind, record_id: int, verb: Verb, form: RowForm) -> tuple[D
     with nothing changed.
     """
     session, desk = state_of_app().session, desk_of()
-    begin_write(session)
-    lock_account(session, desk.account_id)
-    row = row_of(kind, record_id)
+    # The account's row is held from here on.
+    begin_write(session, schedule.hastening(desk.account_id))
+    case = find_case(desk, scope_of(), kind, record_id, form.host_id.data)
+    if case is None:
+        abort(404)
     try:
-        if reason := why_not_changed(row):
+        if reason := why_not_changed(case):
             raise NotAllowed(f"{reason}.")
-        done = verb(desk, kind, row[0], form)
-        last = last_change(desk, kind, row[0].vendor_id) if done.undoable else None
-        version = last.version or 0 if last else 0
-        schedule.hasten(session, desk.account_id)
+        done = verb(desk, kind, case, form)
         session.commit()
     except IntegrityError:
         session.rollback()
@@ -144,7 +142,7 @@ def change_row(kind: Kind, record_id: int, verb: Verb, form: RowForm) -> tuple[D
     except EnsoraError:
         session.rollback()
         raise
-    return done, version
+    return done, case.next_version if done.undoable else 0
 
 
 def _change(slug: str, record_id: int, verb: Verb) -> Response:
@@ -181,43 +179,44 @@ def answer(
     return fragment("row.html", status, rows=[view])
 
 
-def map_chosen(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
+def map_chosen(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
     """Map a record to what a form names, after a question where that has consequences."""
-    host_id = form.host_id.data or ""
-    if not may_choose(desk.session, scope_of(), desk.host, kind, host_id):
+    if not case.offered:
         raise NotAllowed(f"There is no such {kind.entity_noun.lower()} in your agencies.")
     if form.seen.data:
-        _ask_first(desk, kind, record, form, "map", "Map anyway")
-    map_record(desk, kind, record, host_id, seen=form.seen.data, known=True)
+        _ask_first(desk, kind, case, form, "map", "Map anyway")
+    map_record(desk, kind, case.record, form.host_id.data, seen=form.seen.data, case=case)
     return Done(f"{kind.noun} mapped", undoable=True)
 
 
-def _unmap(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
-    unmap_record(desk, kind, record, seen=form.seen.data)
+def _unmap(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
+    unmap_record(desk, kind, case.record, seen=form.seen.data, case=case)
     return Done("Mapping deleted", undoable=True)
 
 
-def _undo(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
-    _ask_first(desk, kind, record, form, "undo", "Undo anyway")
-    undo_change(desk, kind, record, version=form.seen.data)
+def undo_mapping(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
+    """Take the last change of a mapping back, after a question where that has consequences."""
+    _ask_first(desk, kind, case, form, "undo", "Undo anyway")
+    undo_change(desk, kind, case.record, version=form.seen.data)
     return Done("Undone")
 
 
-def _ignore(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
-    ignore_record(desk, kind, record, form.reason.data or "", seen=form.seen.data)
+def _ignore(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
+    reason = form.reason.data or ""
+    ignore_record(desk, kind, case.record, reason, seen=form.seen.data, case=case)
     return Done(f"{kind.noun} ignored", undoable=True)
 
 
-def _unignore(desk: Desk, kind: Kind, record: Any, form: RowForm) -> Done:
-    unignore_record(desk, kind, record, seen=form.seen.data)
+def _unignore(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
+    unignore_record(desk, kind, case.record, seen=form.seen.data, case=case)
     return Done(f"{kind.noun} is to be mapped again")
 
 
-def _ask_first(desk: Desk, kind: Kind, record: Any, form: RowForm, verb: str, button: str) -> None:
+def _ask_first(desk: Desk, kind: Kind, case: Case, form: RowForm, verb: str, button: str) -> None:
     """Ask where a change has consequences that the person did not see yet."""
     if form.confirmed.data:
         return
-    words = in_words(foresee(desk, kind, record))
+    words = in_words(foresee(desk, kind, case.record))
     if words:
         values = {"seen": form.seen.data, "confirmed": "y"}
         if form.host_id.data:

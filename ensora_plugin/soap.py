@@ -106,6 +106,12 @@ def _kept_place(name: str) -> tuple[str, int] | None:
     return _PLACES.get(field_key(name))
 
 
+def meaning_of(name: str) -> str | None:
+    """Return what a field of this name means; None where it means nothing."""
+    place = _place(name)
+    return place[0] if place else None
+
+
 def read_soap(fields: Sequence[FieldIn]) -> Soap:
     """Read the fields of a note. Where a name comes twice the first with a value counts."""
     found = _by_meaning(fields)

@@ -39,7 +39,11 @@ _site = aliased(Mapping, name="site_mapping")
 
 def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> None:
     """Let the next pass try the notes under a condition again; flushes, never commits."""
-    generation = held_generation(session, account_id)
+    mark(session, account_id, which, held_generation(session, account_id))
+
+
+def mark(session: AnySession, account_id: int, which: ColumnElement[bool], generation: int) -> None:
+    """Let the pass of a generation, which the caller holds, try the notes under a condition."""
     session.execute(
         update(Note)
         .where(Note.account_id == account_id, Note.touched != generation, which)

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import select
 
+from .cases import Case, case_of
 from .changing import (
     Stale,
     check_entity,
     check_free,
-    current,
     said,
     sign,
     try_again,
@@ -48,15 +48,16 @@ def undo_change(desk: Desk, kind: Kind, record: Record, *, version: int) -> Cons
     comes back. Raises `Stale` where the change is no longer the last one, `Taken` where another
     record holds the entity by now, and `NotAllowed` where the entity is gone.
     """
-    mapping = current(desk, kind, record.vendor_id)
     last = last_change(desk, kind, record.vendor_id)
+    host_id = (last.before or {}).get("host_id") if last else None
+    case = case_of(desk, kind, record, host_id)
+    mapping = case.mapping
     if last is None or not _stands(last, mapping, version):
         raise Stale("This was changed meanwhile and can't be undone. Look at it as it stands now.")
     before, after = last.before or {}, last.after or {}
-    host_id = before.get("host_id")
     if host_id is not None:
-        check_entity(desk, kind, host_id)
-        check_free(desk, kind, record.vendor_id, host_id)
+        check_entity(kind, case)
+        check_free(kind, case)
     happened = Consequences()
     if mapping is not None and mapping.host_id != host_id:
         happened = release(desk, kind, record, mapping, must=kind is NOTE, rejects=False)
@@ -64,8 +65,8 @@ def undo_change(desk: Desk, kind: Kind, record: Record, *, version: int) -> Cons
         forget_rejection(desk, kind, record.vendor_id, host_id)
     if after.get("rejected"):
         reject(desk, kind, record.vendor_id, after["host_id"])
-    _restore(desk, kind, record, mapping, before)
-    try_again(desk, kind, record)
+    _restore(desk, kind, case, before)
+    try_again(desk, kind, case)
     return happened
 
 
@@ -77,21 +78,19 @@ def _stands(last: History, mapping: Mapping | None, version: int) -> bool:
     return mapping is not None and mapping.version == version
 
 
-def _restore(
-    desk: Desk, kind: Kind, record: Record, mapping: Mapping | None, before: dict[str, Any]
-) -> None:
-    was = said(mapping)
+def _restore(desk: Desk, kind: Kind, case: Case, before: dict[str, Any]) -> None:
+    mapping, was = case.mapping, said(case.mapping)
     reason = mapping.reason if mapping else None
     fresh = Mapping(
         account_id=desk.account_id,
         kind=kind.name,
-        vendor_id=record.vendor_id,
+        vendor_id=case.record.vendor_id,
         host_id=before.get("host_id"),
         state=before.get("state", "user"),
         reason=reason,
         version=mapping.version if mapping else 0,
     )
-    sign(desk, fresh)
+    sign(desk, fresh, case)
     if mapping is not None:
         # A row anew: the database refuses to let one of a person become automap's.
         desk.session.delete(mapping)

@@ -56,7 +56,7 @@ def _counts(kind: Kind, filters: Filters) -> dict[str, int]:
     return found
 
 
-def _tabs_context(current: Kind | None) -> dict[str, Any]:
+def tabs_context(current: Kind | None) -> dict[str, Any]:
     scope, where = scope_of(), standing_of()
     tabs = [
         {
@@ -77,6 +77,7 @@ def _states_context(kind: Kind) -> dict[str, Any]:
         "filters": filters,
         "states": STATES,
         "counts": _counts(kind, filters),
+        "suggested": _summary().suggestions.get(kind.name, 0),
     }
 
 
@@ -143,16 +144,26 @@ def held_context() -> dict[str, Any]:
     return {"losses": found, "seen": total(found), "may_agree": may_agree, "message": ""}
 
 
-def _places() -> list[tuple[str, str]]:
-    """Return the pages beside the tabs that the actor may open, with the tabs themselves."""
+def _places() -> list[tuple[str, str, bool]]:
+    """Return the pages beside the tabs that the actor may open, with the tabs themselves; last
+    whether the request is for one of them.
+    """
     scope = scope_of()
-    allowed = {
-        ("ensora.runs", "Runs"): ("admin", "audit"),
-        ("ensora.history", "History"): ("audit",),
-        ("ensora.settings", "Settings"): ("admin",),
-    }
-    found = [place for place, any_of in allowed.items() if any(map(scope.may, any_of))]
-    return [("ensora.window", "Mappings"), *found] if found else []
+    found = [
+        (f"ensora.{pages[0]}", words, request.endpoint in {f"ensora.{page}" for page in pages})
+        for words, permissions, pages in _PLACES
+        if any(map(scope.may, permissions))
+    ]
+    return found if len(found) > 1 else []
+
+
+#: Words -> one of which permissions opens them, and the pages, the first of which is linked.
+_PLACES = (
+    ("Mappings", ("view", "admin"), ("window", "tab")),
+    ("Runs", ("admin", "audit"), ("runs",)),
+    ("History", ("audit",), ("history",)),
+    ("Settings", ("admin",), ("settings", "save_settings", "soap_templates")),
+)
 
 
 def window_page(template: str, **context: Any) -> str:
@@ -182,7 +193,7 @@ def window() -> Any:
 @bp.get("/tabs")
 def tabs() -> Any:
     """The tabs with their counts, anew after a change."""
-    return fragment("tabs.html", **_tabs_context(BY_SLUG.get(request.args.get("current", ""))))
+    return fragment("tabs.html", **tabs_context(BY_SLUG.get(request.args.get("current", ""))))
 
 
 @bp.get("/<slug>/")
@@ -191,7 +202,7 @@ def tab(slug: str) -> Any:
     kind = kind_of(slug)
     if connection_of().state == "activated":
         return redirect(url_for("ensora.window"))
-    context = {**_tabs_context(kind), **progress_context(), "polls": 0}
+    context = {**tabs_context(kind), **progress_context(), "polls": 0}
     if closed(kind):
         return window_page("closed.html", kind=kind, **context), 403
     context |= _bar_context(kind) | _rows_context(kind)

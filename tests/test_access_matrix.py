@@ -50,6 +50,16 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
     "save_settings": [
         ("POST", "/settings/", dict(ada=302, bo=403, cy=403, dee=403, eve=302)),
     ],
+    "soap_templates": [
+        ("GET", "/settings/templates", dict(ada=200, bo=403, cy=403, dee=403, eve=200)),
+    ],
+    "review": [("GET", "/clients/suggestions", dict(ada=200, bo=200, cy=403, dee=200, eve=200))],
+    "confirm_suggestions": [
+        ("POST", "/clients/suggestions", dict(ada=200, bo=200, cy=403, dee=200, eve=200)),
+    ],
+    "undo_suggestions": [
+        ("POST", "/clients/suggestions/undo", dict(ada=200, bo=200, cy=403, dee=200, eve=200)),
+    ],
     "held": [("GET", "/held", dict.fromkeys(PEOPLE, 200))],
     "agree_to_held": [("POST", "/held", dict(ada=409, bo=403, cy=403, dee=403, eve=409))],
     "row_options": [

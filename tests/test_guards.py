@@ -35,17 +35,17 @@ LAYERS = (
     "migrating host_marks bulk",
     "kinds",
     "joins verbs drifting differences",
-    "access applying connecting directory history pull reading automap automap_notes "
+    "access applying cases connecting directory history pull reading automap automap_notes "
     "note_candidates note_reasons note_views trying entities depending foreseeing releasing "
-    "changing undoing mapping rendering rendering_words withdrawing evidence guard choices "
+    "kept changing undoing mapping rendering rendering_words withdrawing evidence guard choices "
     "choices_notes option columns searching dates filters listing counting standing overview "
     "panel run_log trail reports rows row_words row_icons cli_text explain explain_notes "
     "explain_people explanation content set_aside note_tables zones_apart automap_people "
     "near_entries people_pairs people_reasons suggesting host_changes explain_directory drafts "
-    "recheck rotating",
+    "recheck rotating templates_seen suggestions",
     "runs sync schedule heartbeat account_settings warm",
     "views admin_views connect_views run_views row_views choice_views created_view "
-    "rendering_views way_back web jobs forms htmx",
+    "suggestion_views rendering_views way_back web jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",
 )

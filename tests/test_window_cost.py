@@ -16,7 +16,7 @@ from tests.plans import plans
 
 ROWS = 3_000
 #: Of the plugin's own; who is signed in, and the layout around, is the host's.
-QUERIES, SAVING = 3, 16
+QUERIES, SAVING = 3, 8
 #: Sizes of a whole page, its layout included.
 RAW, ZIPPED = 60_000, 8_000
 PREFIX = "/synchronization"

@@ -155,8 +155,7 @@
   root.addEventListener("htmx:load", (event) => {
     const loaded = event.detail.elt;
     ready(loaded.parentElement || root);
-    const invalid = loaded.querySelector?.("[aria-invalid], [type=password]");
-    if (loaded.matches?.("form.e-form") && invalid) invalid.focus();
+    if (loaded.matches?.("form")) loaded.querySelector("[aria-invalid], [type=password], [tabindex]")?.focus();
     if (loaded.matches?.("tr[id^=row-]")) {
       const asked = loaded.querySelector(".e-ask :is(input, .e-primary)");
       asked?.focus();
@@ -180,8 +179,7 @@
     const { status } = event.detail.xhr;
     const menu = event.target.matches("[role=combobox]") && listOf(event.target);
     if (menu && !menu.children.length) menu.innerHTML = '<li class="e-option e-none">Nothing could be looked up. Type to try again.</li>';
-    const link = status === 401 && ["Sign in", location.href];
-    toast(trouble[status] || "Something went wrong on our side; nothing was changed. Try again.", { bad: true, link });
+    toast(trouble[status] || "Something went wrong on our side; nothing was changed. Try again.", { bad: true, link: status === 401 && ["Sign in", location.href] });
   };
   for (const name of ["responseError", "sendError", "timeout"]) root.addEventListener(`htmx:${name}`, failed);
   document.body.addEventListener("ensora-token", (event) => {
@@ -199,13 +197,15 @@
     htmx.trigger(table(), "ensora-refresh");
   };
   const refillUnwatched = () => setTimeout(() => fresh && table() && !watched() && refill());
+  // What a person's own change said stays until it goes by itself.
+  const tellFresh = () => fresh && (bread.hidden ? toast("The pull changed rows here.", { verb: ["Show", refill] }) : setTimeout(tellFresh, 1000));
   document.body.addEventListener("ensora-rows", () => {
+    const news = !fresh;
     fresh = true;
-    if (table() && watched()) toast("The pull changed rows here.", { verb: ["Show", refill] });
-    else refill();
+    if (!table() || !watched()) refill();
+    else if (news) tellFresh();
   });
-  root.addEventListener("focusout", refillUnwatched);
-  root.addEventListener("mouseout", refillUnwatched);
+  for (const name of ["focusout", "mouseout"]) root.addEventListener(name, refillUnwatched);
 
   // --- The toast. ---
 
@@ -225,13 +225,13 @@
     timer = setTimeout(hide, bad || verb ? 20000 : 6000);
   }
   document.body.addEventListener("ensora-toast", ({ detail }) => {
-    const undo = () => document.querySelector(`#row-${detail.row} .e-undo`);
-    toast(detail.text, { verb: detail.row && ["Undo", () => undo()?.click()] });
+    toast(detail.text, { verb: detail.row && ["Undo", () => document.querySelector(`#row-${detail.row} .e-undo`)?.click()] });
   });
 
   // --- Filters and pop-ups. ---
 
   root.addEventListener("change", ({ target }) => target.matches("[data-submits]") && target.form.requestSubmit());
+  root.addEventListener("change", ({ target }) => target.matches("[data-checks]") && target.form.querySelectorAll("[name=chosen]").forEach((box) => (box.checked = target.checked)));
   root.addEventListener("formdata", (event) => {
     // What was not asked for has no place in the address.
     for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
@@ -244,7 +244,6 @@
   for (const dialog of root.querySelectorAll("dialog[data-modal][open]")) dialog.close() || dialog.showModal();
   root.addEventListener("click", (event) => {
     if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
-    const opener = event.target.closest("[data-opens]");
-    if (opener) document.getElementById(opener.dataset.opens).showModal();
+    document.getElementById(event.target.closest("[data-opens]")?.dataset.opens)?.showModal();
   });
 })();
