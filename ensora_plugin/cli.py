@@ -275,29 +275,31 @@ def _status(session: Any, connection: Connection) -> dict[str, Any]:
     "--choice", default="", help="What stands behind the ? in the address of the report's page."
 )
 @click.option("--output", type=click.Path(dir_okay=False), help="Default: standard output.")
+@_json_option
 @_command()
 def report_command(
     report: str,
     account: str | None,
-    form: str,
+    form: str | None,
     side: str,
     since: datetime | None,
     until: datetime | None,
     choice: str,
     output: str | None,
+    as_json: bool,
 ) -> None:
     """Write REPORT of ACCOUNT as a file; ACCOUNT may be left out where there is only one."""
     state = _state()
     connection = _one_account(state.session, account)
     actor = Actor("", OPERATOR, ALL, frozenset({"report"}))
     scope = Scope.of(connection.id, connection.account, actor)
-    asked = {"side": side, **dict(parse_qsl(choice.lstrip("?")))}
     days = {"since": since, "until": until}
-    asked |= {name: f"{day:%Y-%m-%d}" for name, day in days.items() if day}
+    asked = {"side": side} | {name: f"{day:%Y-%m-%d}" for name, day in days.items() if day}
+    asked |= dict(parse_qsl(choice.lstrip("?")))
     chosen = Choice.read(REPORTS[report], asked, utcnow().date())
     source = Source(state.session, scope, state.host, chosen.report.kind, chosen.side)
+    form = form or ("json" if as_json else "csv")
     with write_file(source, chosen, form, by=OPERATOR) as file, _output(output) as out:
-        file.seek(0)
         shutil.copyfileobj(file, out)
 
 

@@ -21,11 +21,14 @@ def write_table(source: Source, choice: Choice, form: str, out: IO[bytes]) -> in
 
 
 def write_file(source: Source, choice: Choice, form: str, *, by: str) -> IO[bytes]:
-    """Return the file of a choice, on disk and without a name there; commits its row of history."""
+    """Return the file of a choice, on disk and without a name there, to be read from its beginning;
+    commits its row of history.
+    """
     out = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
     try:
         rows = write_table(source, choice, form, out)
         remember(source, choice, form, rows, by=by)
+        out.seek(0)
     except BaseException:
         out.close()
         raise

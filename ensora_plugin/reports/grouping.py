@@ -61,7 +61,8 @@ def groups_of(source: Source, choice: Choice) -> list[Group]:
 
 
 def _counted(source: Source, choice: Choice) -> Iterable[Any]:
-    statement = (_records if source.side == "vendor" else _entities)(source, choice)
+    vendor = source.side == "vendor"
+    statement = _records(source, choice) if vendor else _entities(source, choice)
     # By their names: a second "why" with values of its own would be another expression.
     grouped = statement.group_by(text("group_key"), Mapping.state, text("is_settled"))
     return source.session.execute(grouped)
@@ -70,15 +71,15 @@ def _counted(source: Source, choice: Choice) -> Iterable[Any]:
 def _records(source: Source, choice: Choice) -> Select[Any]:
     model: Any = source.kind.model
     settled: Any = source.kind.settled
-    keys = {
-        "state": lambda: _state(settled),
-        "why": lambda: case(
+    keys: dict[str, Any] = {
+        "state": _state(settled),
+        "why": case(
             (or_(Mapping.id.is_not(None), settled), None), else_=func.coalesce(model.why, NOT_TRIED)
         ),
-        "place": lambda: model.site_id,
-        "week": lambda: Note.date,
+        "place": getattr(model, "site_id", None),
+        "week": Note.date,
     }
-    columns = _columns(keys[choice.group](), settled)
+    columns = _columns(keys[choice.group], settled)
     return matching(source.scope, source.kind, choice.filters, *columns)
 
 

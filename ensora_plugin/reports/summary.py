@@ -46,7 +46,7 @@ class Week:
 
     @property
     def words(self) -> str:
-        return f"Week of {day_text(self.monday)}"
+        return day_text(self.monday)
 
     @property
     def mapped(self) -> int:
