@@ -314,7 +314,9 @@ def _one_account(session: Any, account: str | None) -> Connection:
 
 
 def _output(path: str | None) -> AbstractContextManager[IO[bytes]]:
-    return open(path, "wb") if path else nullcontext(click.get_binary_stream("stdout"))
+    if path:
+        return open(path, "wb")
+    return nullcontext(sys.stdout.buffer)
 
 
 def _has_template(name: str) -> bool:

@@ -33,6 +33,7 @@ from .host_changes import bring_up_to_date
 from .log import log
 from .memory import Memory
 from .models import Connection
+from .reports import export_views, saved_views
 from .reports import views as report_views
 from .reports.spec import REPORTS
 from .schedule import hasten
@@ -47,10 +48,12 @@ EDGES = (
     choice_views,
     connect_views,
     created_view,
+    export_views,
     rendering_views,
     report_views,
     row_views,
     run_views,
+    saved_views,
     views,
 )
 

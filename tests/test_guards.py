@@ -41,12 +41,14 @@ LAYERS = (
     "choices_notes option columns searching dates filters listing counting standing overview "
     "panel run_log trail reports reports.cells reports.spec reports.choice reports.host_side "
     "reports.sides reports.grouping reports.summary reports.table reports.files "
-    "reports.exporting rows row_words row_icons cli_text explain explain_notes "
+    "reports.exporting reports.exports reports.saved rows row_words row_icons cli_text "
+    "explain explain_notes "
     "explain_people explanation content set_aside note_tables zones_apart automap_people "
     "near_entries people_pairs people_reasons suggesting host_changes explain_directory drafts "
     "recheck",
     "runs sync schedule heartbeat account_settings warm",
     "views admin_views connect_views run_views row_views choice_views created_view reports.views "
+    "reports.export_views reports.saved_views "
     "rendering_views way_back web jobs forms htmx",
     "cli plugin rq_worker worker",
     "__init__",

@@ -53,14 +53,16 @@ class Choice:
                 else "",
             ),
         )
-        return choice._within_days(today)._of_its_side()
+        days = asked.get("days", "")
+        back = int(days) if _NUMBER.fullmatch(days) else _DAYS
+        return choice._within_days(today, back)._of_its_side()
 
-    def _within_days(self, today: date) -> Choice:
+    def _within_days(self, today: date, back: int) -> Choice:
         """Give appointments a range of days where the address has none."""
         if not self.report.dated:
             return self
         until = self.filters.until or today
-        since = self.filters.since or until - timedelta(days=_DAYS)
+        since = self.filters.since or until - timedelta(days=min(back, until.toordinal() - 1))
         return replace(self, filters=replace(self.filters, since=min(since, until), until=until))
 
     def _of_its_side(self) -> Choice:
@@ -91,7 +93,7 @@ class Choice:
         words = GROUPS | {"place": "Site" if self.side == "vendor" else "Agency"}
         return {name: told for name, told in words.items() if not left_out.get(name)}
 
-    def address(self, **changes: Any) -> dict[str, Any]:
+    def address(self, **changes: Any) -> dict[str, str]:
         """Return the values of an address, from the first page on; what is None is left out."""
         told = {
             **self.filters.address(),
@@ -102,12 +104,21 @@ class Choice:
             "site": self.filters.site or None,
             "refusal": self.filters.refusal or None,
         }
-        return {name: value for name, value in (told | changes).items() if value is not None}
+        return {name: str(value) for name, value in (told | changes).items() if value is not None}
+
+    def kept(self, today: date) -> dict[str, str]:
+        """Return the values of an address to be kept: days until today go on with the calendar."""
+        filters = self.filters
+        if not (filters.since and filters.until == today):
+            return self.address()
+        days = (filters.until - filters.since).days
+        return self.address(since=None, until=None, days=str(days))
 
     def facts(self) -> dict[str, str]:
         """Return what was chosen for the history, which holds no names: of a search only that."""
-        told = {name: str(value) for name, value in self.address(sort=None).items()}
+        told = self.address(sort=None)
         return told | ({"q": "a search"} if "q" in told else {})
 
 
+_NUMBER = re.compile(r"\d{1,5}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO, Any
+from typing import Any
 
-from flask import Response, abort, redirect, request, send_file, url_for
+from flask import abort, redirect, request, session, url_for
 
 from ..clock import utcnow
 from ..filters import RENDERINGS, STATES, orders
@@ -17,9 +16,9 @@ from ..views import offered_agencies, progress_context, tabs_context, window_pag
 from ..web import bp, connection_of, needs, scope_of, standing_of, state_of_app
 from .cells import screen_text
 from .choice import Choice
-from .exporting import file_name, remember, write_file
-from .files import FORMATS
+from .exporting import remember
 from .grouping import groups_of
+from .saved import default_address, views_of
 from .sides import Source, count_of, page_of
 from .spec import ALL, REPORTS, SIDES, Report
 from .summary import summary_of
@@ -134,8 +133,15 @@ def report(name: str) -> Any:
     if connection_of().state == "activated":
         return redirect(url_for("ensora.window"))
     choice = choice_of(report_of(name))
+    views = views_of(state_of_app().session, scope_of(), choice.report)
+    first = default_address(views)
+    if first is not None and not request.args:
+        return redirect(url_for("ensora.report", name=name, **first))
     return window_page(
         "report.html",
+        views=views,
+        current_view=request.args.get("view", type=int),
+        notice=session.pop("ensora_notice", None),
         **tabs_context(None, reports=True),
         **progress_context(),
         **_shared_context(choice),
@@ -169,26 +175,3 @@ def report_print(name: str) -> Any:
     return window_page(
         "report_print.html", lines=lines, most=PRINTED if many else 0, **_shared_context(choice)
     )
-
-
-@bp.post("/reports/<name>/export")
-@needs("report")
-def report_export(name: str) -> Any:
-    """The file of a choice: whole, or an error."""
-    choice = choice_of(report_of(name))
-    form = request.form.get("format", "")
-    if form not in FORMATS:
-        abort(422)
-    file = write_file(source_of(choice), choice, form, by=scope_of().actor.name)
-    return download(file, file_name(name_of(choice.report), form, utcnow().date()), form)
-
-
-def download(file: IO[bytes], name: str, form: str) -> Response:
-    """Answer with a file, to be kept and not to be shown."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    answer = send_file(
-        file, mimetype=FORMATS[form][1], as_attachment=True, download_name=name, max_age=0
-    )
-    answer.content_length = size
-    return answer
