@@ -20,9 +20,9 @@ _NARROWER = (20, 5, 1)
 #: A page that promises more and comes so often, empty or with the same records under whatever
 #: cursors, is a feed that never ends.
 _SAME_PAGES = 3
-#: Who leaves early waits so many seconds for the answer that is under way; closing the connection
-#: ends it then.
-_PATIENCE = 5.0
+#: Who leaves early, be it because the process has to end, waits so many seconds for the answer that
+#: is under way; closing the connection ends it then.
+_PATIENCE = 0.5
 
 S = TypeVar("S")
 

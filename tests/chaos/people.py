@@ -18,6 +18,7 @@ from demo.host.models import Agency, Client, Staff
 from ensora_plugin.kinds import KINDS, SITE, Kind
 from ensora_plugin.models import Connection, Mapping, Record
 from ensora_plugin.plugin import state_of
+from ensora_plugin.text import text_key
 from tests.window import Person
 
 PERSONS = {"bright-steps": "ada", "harbor-kids": "eve"}
@@ -81,7 +82,7 @@ class Therapists:
 
 
 def unwritten(world: World, organization: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Make the notes of the past appointments of an account that no note of the world is for."""
+    """Make the notes of the sessions held in an account that no note of the world is for."""
     truth = world.truth[organization["id"].removeprefix("org-")]
     students = {told.host_id: id for id, told in truth.students.items() if told.host_id}
     users = {told.host_id: id for id, told in truth.users.items() if told.host_id}
@@ -94,13 +95,16 @@ def unwritten(world: World, organization: dict[str, Any]) -> Iterator[dict[str, 
             users.get(str(row["staff_id"])),
             sites.get(str(row["agency_id"])),
         )
-        if str(row["id"]) in taken or None in people or row["date"] >= world.today:
+        held = (
+            row["status"] == "scheduled" and row["kind"] == "service" and row["date"] < world.today
+        )
+        if str(row["id"]) in taken or None in people or not held or row["date"] >= world.today:
             continue
         when = {"date": row["date"], "start time": row["start"], "end time": row["end"]}
         fields = []
         for given in plain["fields"]:
             # Templates write their names in many ways.
-            meant = when.get(given["name"].strip(" :*").casefold())
+            meant = when.get(text_key(given["name"]).rstrip(":*"))
             fields.append(given | {"value": meant.isoformat()} if meant else given)
         student, user, site = people
         yield plain | {"studentId": student, "userId": user, "siteId": site, "fields": fields}

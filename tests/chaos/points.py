@@ -115,8 +115,9 @@ def install(armoury: Armoury) -> CountingHost:
 
     @event.listens_for(Engine, "after_cursor_execute")
     def _executed(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        unquoted = statement.replace('"', "")
         for beginning, point in STATEMENTS.items():
-            if beginning in statement:
+            if beginning in unquoted:
                 armoury.meet(point)
 
     @event.listens_for(Engine, "before_cursor_execute")
