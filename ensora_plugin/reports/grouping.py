@@ -56,7 +56,7 @@ def groups_of(source: Source, choice: Choice) -> list[Group]:
         counted = state or ("settled" if settled else "to_map")
         setattr(groups[which], counted, getattr(groups[which], counted) + count)
     if choice.group == "week":
-        return [groups[week] for week in sorted(groups, key=lambda week: week or date.min)]
+        return [groups[week] for week in sorted(groups)]
     return sorted(groups.values(), key=lambda group: (-group.records, group.words))
 
 
@@ -77,7 +77,8 @@ def _records(source: Source, choice: Choice) -> Select[Any]:
             (or_(Mapping.id.is_not(None), settled), None), else_=func.coalesce(model.why, NOT_TRIED)
         ),
         "place": getattr(model, "site_id", None),
-        "week": Note.date,
+        # By what lists are sorted and bounded by: a date that cannot be read has its last change.
+        "week": func.substr(Note.sort_key, 1, 10),
     }
     columns = _columns(keys[choice.group], settled)
     return matching(source.scope, source.kind, choice.filters, *columns)
@@ -137,8 +138,6 @@ def _told(choice: Choice, key: Any, names: dict[str, str]) -> tuple[str, dict[st
     if choice.group == "place":
         by = "site" if choice.side == "vendor" else "agency"
         return names.get(str(key), str(key)), {by: key}
-    if key is None:
-        return "No date that can be read", {}
     since, until = choice.filters.since or key, choice.filters.until or date.max
     sunday = key + timedelta(days=6)
     narrower = {"since": max(key, since).isoformat(), "until": min(sunday, until).isoformat()}
@@ -148,5 +147,6 @@ def _told(choice: Choice, key: Any, names: dict[str, str]) -> tuple[str, dict[st
 _SETTLED = "Not to be mapped"
 
 
-def _monday(day: date | None) -> date | None:
-    return day - timedelta(days=day.weekday()) if day else None
+def _monday(told: date | str) -> date:
+    day = date.fromisoformat(told) if isinstance(told, str) else told
+    return day - timedelta(days=day.weekday())
