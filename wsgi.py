@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from flask import url_for
 
@@ -39,6 +40,17 @@ def _button() -> tuple[str, str, str, bool]:
 
 
 app.extensions["host_menu"]["settings"].append(_button)
+
+
+def _report(slug: str) -> tuple[str, str, str, bool]:
+    """The card of a report on the host's Reports page."""
+    url = ensora.report_url(slug)
+    return (ensora.reports()[slug], "What is mapped, and what is not.", url or "", bool(url))
+
+
+app.extensions["host_menu"]["reports"] += [
+    partial(_report, slug) for slug in ("staff", "clients", "appointments")
+]
 
 
 def _evidence(appointment_id: int) -> tuple[str, str, str, bool]:

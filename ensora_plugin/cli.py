@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from datetime import datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from urllib.parse import parse_qsl
 
 import click
 import msgspec
@@ -18,15 +22,23 @@ from jinja2 import TemplateNotFound
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from .access import Scope
 from .adapter_check import adapter_faults, has_agencies
 from .cli_text import numbers_of, rotated_lines, run_lines, status_lines
+from .clock import utcnow
 from .connecting import activate, activated, connect
 from .database import sqlstate
 from .errors import EnsoraError, NeedsConnection, WrongAdapter
 from .guard import agree, losses
+from .host import ALL, Actor
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
 from .overview import overview
+from .reports.choice import Choice
+from .reports.exporting import write_file
+from .reports.files import FORMATS
+from .reports.sides import Source
+from .reports.spec import REPORTS, SIDES
 from .rotating import missing_keys, no_key, rotate
 from .runs import claim, create_run
 from .schedule import hasten
@@ -69,11 +81,11 @@ def _command(*, migrated: bool = True) -> Callable[[Callable[..., None]], Callab
                     require_migrated(_state().engine)
                 function(*args, **kwargs)
             except EnsoraError as error:
-                _give_up(kwargs["as_json"], error.code, str(error))
+                _give_up(kwargs.get("as_json", False), error.code, str(error))
             except DBAPIError as error:
                 # Its own message may quote health data.
                 text = f"The database failed: {sqlstate(error)}. Look at its address and its log."
-                _give_up(kwargs["as_json"], "database", text)
+                _give_up(kwargs.get("as_json", False), "database", text)
 
         return wrapped
 
@@ -259,6 +271,63 @@ def _status(session: Any, connection: Connection) -> dict[str, Any]:
         else [],
         "kinds": [asdict(kind) for kind in overview(session, connection.id)],
     }
+
+
+@ensora_cli.command("report")
+@click.argument("report", type=click.Choice(list(REPORTS)))
+@click.argument("account", required=False)
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="csv", show_default=True
+)
+@click.option("--side", type=click.Choice(list(SIDES)), default="vendor", show_default=True)
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First day of appointments.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of appointments.")
+@click.option(
+    "--choice", default="", help="What stands behind the ? in the address of the report's page."
+)
+@click.option("--output", type=click.Path(dir_okay=False), help="Default: standard output.")
+@_json_option
+@_command()
+def report_command(
+    report: str,
+    account: str | None,
+    form: str | None,
+    side: str,
+    since: datetime | None,
+    until: datetime | None,
+    choice: str,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Write REPORT of ACCOUNT as a file; ACCOUNT may be left out where there is only one."""
+    state = _state()
+    connection = _one_account(state.session, account)
+    actor = Actor("", OPERATOR, ALL, frozenset({"report"}))
+    scope = Scope.of(connection.id, connection.account, actor)
+    days = {"since": since, "until": until}
+    asked = {"side": side} | {name: f"{day:%Y-%m-%d}" for name, day in days.items() if day}
+    asked |= dict(parse_qsl(choice.lstrip("?")))
+    chosen = Choice.read(REPORTS[report], asked, utcnow().date())
+    source = Source(state.session, scope, state.host, chosen.report.kind, chosen.side)
+    form = form or ("json" if as_json else "csv")
+    with write_file(source, chosen, form, by=OPERATOR) as file, _output(output) as out:
+        shutil.copyfileobj(file, out)
+
+
+def _one_account(session: Any, account: str | None) -> Connection:
+    """Return the account that is named, or the only one there is."""
+    if account is not None:
+        return activated(session, account)
+    every = session.scalars(select(Connection).order_by(Connection.account).limit(2)).all()
+    if len(every) != 1:
+        raise NeedsConnection("Name the account whose report is wanted.", code="unknown_account")
+    return cast(Connection, every[0])
+
+
+def _output(path: str | None) -> AbstractContextManager[IO[bytes]]:
+    if path:
+        return open(path, "wb")
+    return nullcontext(sys.stdout.buffer)
 
 
 def _has_template(name: str) -> bool:

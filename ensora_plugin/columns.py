@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
 from sqlalchemy.orm import aliased
 
 from .access import Scope
@@ -28,8 +29,17 @@ from .models import (
 from .text import SEPARATOR
 
 
-def with_columns(scope: Scope, host: HostAdapter, kind: Kind, keys: Select[Any]) -> Select[Any]:
-    """SELECT what the rows of a kind show; `keys` chooses them by id, vendor_id and nearest."""
+def with_columns(
+    scope: Scope,
+    host: HostAdapter,
+    kind: Kind,
+    keys: Select[Any],
+    more: Callable[[Any], Iterable[ColumnElement[Any]]] = lambda _entity: (),
+) -> Select[Any]:
+    """SELECT what the rows of a kind show; `keys` chooses them by id, vendor_id and nearest.
+
+    `more` returns what else is wanted of the entities that they are mapped to.
+    """
     model = kind.model
     page = keys.cte("page")
     entity = _mapped_entities(scope, host, kind, page)
@@ -47,13 +57,26 @@ def with_columns(scope: Scope, host: HostAdapter, kind: Kind, keys: Select[Any])
             func.coalesce(Mapping.version, 0).label("version"),
             # Only a mapping of a person is deleted, so only there it matters what stands on it.
             case((Mapping.state == "user", dependents_of(kind)), else_=0).label("dependents"),
-            *(column.label(f"entity_{column.key}") for column in entity.c),
+            *labelled(entity),
+            *more(entity),
         )
         .join(page, page.c.id == model.id)
         .outerjoin(Mapping, mapping_of(kind))
         .outerjoin(entity, entity.c.id == as_host_id(Mapping.host_id, entity.c.id))
     )
     statement = _with_nearest(statement, scope, host, kind, page)
+    return with_facts(statement, scope, host, kind, entity)
+
+
+def labelled(entity: Any) -> list[ColumnElement[Any]]:
+    """Return the columns of a host's entity as the rows name them."""
+    return [column.label(f"entity_{column.key}") for column in entity.c]
+
+
+def with_facts(
+    statement: Select[Any], scope: Scope, host: HostAdapter, kind: Kind, entity: Any
+) -> Select[Any]:
+    """Add what stands beside a record with its mapping and its entity: people, site, rendering."""
     if kind is NOTE:
         return _with_note(statement, scope, host, entity)
     return _with_directory(statement, scope, host, kind, entity)
@@ -74,10 +97,10 @@ def _mapped_entities(scope: Scope, host: HostAdapter, kind: Kind, page: Any) -> 
             ),
         )
     )
-    return _few(every, ids, "entity")
+    return few(every, ids, "entity")
 
 
-def _few(every: Any, ids: Select[Any], name: str) -> Any:
+def few(every: Any, ids: Select[Any], name: str) -> Any:
     """The entities of some ids, found before anything else is joined: SQLite reads a SELECT of
     several tables whole that stands where a row may have no counterpart.
     """
@@ -124,7 +147,7 @@ def _with_nearest(
     ids: Select[Any] = select(as_host_id(page.c.nearest, every.c.id).label("id")).where(
         page.c.nearest.is_not(None)
     )
-    nearest = _few(every, ids, "nearest")
+    nearest = few(every, ids, "nearest")
     taken = aliased(Mapping, name="nearest_taken")
     return (
         statement.add_columns(

@@ -60,6 +60,10 @@ class Settings:
     guard_least: int = 20
     #: How the host is called in the names of the reports.
     host_name: str = "CodeMetro by Ensora Health"
+    #: A file of a report with more rows than this is made by a worker, and its link ends after so
+    #: many hours.
+    export_rows: int = 20_000
+    export_hours: float = 24.0
 
     def key_ring(self) -> list[tuple[str, bytes]]:
         """Return (id, 32 bytes) for each key, newest first; raises ValueError with words."""
@@ -111,7 +115,7 @@ def _noun(cast: type) -> str:
 
 _POSITIVE = (
     *("interval_minutes", "request_seconds", "tries", "lease_seconds", "recheck_days"),
-    "guard_least",
+    *("guard_least", "export_rows", "export_hours"),
     *("tick_seconds", "poll_seconds", "stop_seconds"),
 )
 

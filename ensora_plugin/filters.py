@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -63,6 +63,10 @@ class Filters:
     until: date | None = None
     #: One of `orders`, empty for the usual one.
     sort: str = ""
+    #: Reports ask for one reason of `REASONS`, one site of the vendor, one code of a refusal.
+    why: str = ""
+    site: str = ""
+    refusal: str = ""
     #: Cursor of the row behind which (`after`) or before which (`before`) the page lies.
     after: str = ""
     before: str = ""
@@ -105,7 +109,12 @@ class Filters:
     @property
     def narrowed(self) -> bool:
         """Whether counts have to be taken for these filters alone."""
-        return bool(self.inactive or self.agency or self.rendering or self.since or self.until)
+        return self.counted != Filters()
+
+    @property
+    def counted(self) -> Filters:
+        """Return what counts depend on: all but state, search, order and page."""
+        return replace(self, state="all", search="", sort="", after="", before="")
 
     def order(self, kind: Kind) -> Order:
         """Return how the tab is sorted."""

@@ -18,6 +18,7 @@ from .errors import EndedByPerson, EnsoraError, Fenced, Held
 from .heartbeat import beating
 from .log import log
 from .processes import stopping
+from .reports.exports import make_export
 from .runs import Claim, claim, release
 from .schedule import JOB_SECONDS, open_queue, ring
 from .sync import Stopped, perform
@@ -55,6 +56,25 @@ def work_run(run_id: int) -> None:
         raise JobFailed(code_of(error)) from None
     finally:
         current_app.extensions["sqlalchemy"].session.remove()
+
+
+def work_export(export_id: int) -> None:
+    """Make a large export, in the current application context; ends as `work_run` does."""
+    if type(export_id) is not int:
+        raise JobFailed("wrong_arguments")
+    state = cast("State", current_app.extensions["ensora"])
+    began = time.monotonic()
+    try:
+        lease = state.settings.lease_seconds
+        made = make_export(state.session, state.host, state.sealer, export_id, lease)
+    except Exception as error:
+        code = code_of(error)
+        log.warning("export_failed", export=export_id, code=code, where=where(error))
+        raise JobFailed(code) from None
+    finally:
+        current_app.extensions["sqlalchemy"].session.remove()
+    if made:
+        log.info("export_done", export=export_id, seconds=time.monotonic() - began)
 
 
 def code_of(error: Exception) -> str:

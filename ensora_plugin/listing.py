@@ -8,25 +8,39 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy import cast as cast_as
 
 from .access import Scope
 from .columns import with_columns
 from .database import AnySession
 from .filters import Filters
 from .host import HostAdapter
-from .joins import mapping_of
+from .joins import mapping_of, rendering_of_note
 from .kept import kept
-from .kinds import NOTE, SITE, Kind
-from .models import Mapping, Note, RenderingRow
+from .kinds import NOTE, SITE, STUDENT, USER, Kind
+from .models import Mapping, Membership, Note, RenderingRow
 from .searching import found, words_of
 
 PAGE = 50
+#: What stands for a row in an address beside its sort key: a record's number, or a host's id.
+Id = TypeVar("Id", int, str)
 
 
 @dataclass(frozen=True)
@@ -40,28 +54,57 @@ class ListPage:
     first: int = 1
 
 
+#: Makes the SELECT of a page's rows of the SELECT of their keys.
+Columns = Callable[[Scope, HostAdapter, Kind, Select[Any]], Select[Any]]
+
+
 def list_page(
-    session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, filters: Filters
+    session: AnySession,
+    scope: Scope,
+    host: HostAdapter,
+    kind: Kind,
+    filters: Filters,
+    *,
+    size: int = PAGE,
+    columns: Columns = with_columns,
 ) -> ListPage:
-    """Return a page of at most `PAGE` rows that the actor may see."""
-    backwards = bool(filters.before)
+    """Return a page of at most `size` rows that the actor may see."""
     position = read_cursor(filters.before or filters.after)
-    statement = _kept_page(scope, host, kind, filters, position)
+    statement = _kept_page(scope, host, kind, filters, position, size, columns)
     rows = list(session.execute(statement, _values(filters, position)))
-    more = len(rows) > PAGE
-    rows = rows[:PAGE]
+    column = filters.order(kind).column
+
+    def cursor(row: Any, number: int) -> str:
+        return write_cursor(getattr(row[0], column), row.id, number)
+
+    return cut_page(rows, filters, size, position[2] if position else None, cursor)
+
+
+def cut_page(
+    rows: list[Any],
+    filters: Filters,
+    size: int,
+    number: int | None,
+    cursor: Callable[[Any, int], str],
+) -> ListPage:
+    """Cut a page out of one row more, and name its neighbours.
+
+    `number` is that of the row at which the page was asked for, None for the first page.
+    """
+    backwards = bool(filters.before)
+    more = len(rows) > size
+    rows = rows[:size]
     if backwards:
         rows.reverse()
     first = 1
-    if position is not None:
-        first = max(position[2] - len(rows), 1) if backwards else position[2] + 1
+    if number is not None:
+        first = max(number - len(rows), 1) if backwards else number + 1
     is_first = not filters.after if not backwards else not more
     is_last = not more if not backwards else False
-    column = filters.order(kind).column
     return ListPage(
         rows,
-        previous="" if is_first or not rows else _cursor(rows[0], column, first),
-        next="" if is_last or not rows else _cursor(rows[-1], column, first + len(rows) - 1),
+        previous="" if is_first or not rows else cursor(rows[0], first),
+        next="" if is_last or not rows else cursor(rows[-1], first + len(rows) - 1),
         first=first,
     )
 
@@ -100,17 +143,20 @@ def _kept_page(
     kind: Kind,
     filters: Filters,
     position: tuple[str, int, int] | None,
+    size: int,
+    columns: Columns,
 ) -> Any:
     """Return the SELECT of a page; one is kept for all pages that only have other `_values`."""
     typed, days = bool(filters.search.strip()), bool(words_of(filters.search)["days"])
     form = (filters.state, filters.inactive, filters.agency, filters.rendering, filters.sort)
     place = (position is not None, bool(filters.before))
     bounds = (filters.since is not None, filters.until is not None)
-    key = (kind.name, form, place, bounds, typed, days)
+    report = (filters.why, filters.site, filters.refusal, size, columns)
+    key = (kind.name, form, report, place, bounds, typed, days)
 
     def build() -> Any:
-        keys = _keys(scope, kind, filters, position).limit(PAGE + 1)
-        return _ordered(with_columns(scope, host, kind, keys), kind, filters)
+        keys = _keys(scope, kind, filters, position).limit(size + 1)
+        return _ordered(columns(scope, host, kind, keys), kind, filters)
 
     return kept(scope, host, key, build)
 
@@ -148,6 +194,8 @@ def chosen(scope: Scope, kind: Kind, filters: Filters) -> ColumnElement[bool]:
         conditions.append(kind.model.sort_key < bindparam("until", bounds["until"]))
     if filters.rendering:
         conditions.append(_rendered_as(filters.rendering))
+    if filters.site:
+        conditions.append(_of_site(kind, filters.site))
     return and_(*conditions)
 
 
@@ -166,6 +214,20 @@ def _of_agency(scope: Scope, kind: Kind, agency: str) -> ColumnElement[bool]:
     return replace(scope, agencies=frozenset({agency})).sees(kind)
 
 
+def _of_site(kind: Kind, site: str) -> ColumnElement[bool]:
+    if kind is not USER:
+        return cast(ColumnElement[bool], getattr(kind.model, _SITE_ID[kind.name]) == site)
+    return exists().where(
+        Membership.account_id == kind.model.account_id,
+        Membership.kind == kind.name,
+        Membership.vendor_id == kind.model.vendor_id,
+        Membership.site_id == site,
+    )
+
+
+_SITE_ID = {SITE.name: "vendor_id", STUDENT.name: "site_id", NOTE.name: "site_id"}
+
+
 def _rendered_as(rendering: str) -> ColumnElement[bool]:
     states = {"rendered": ("rendered",), "refused": ("refused", "failed")}
     told = exists().where(
@@ -178,18 +240,23 @@ def _rendered_as(rendering: str) -> ColumnElement[bool]:
     return told if rendering in states else and_(Mapping.host_id.is_not(None), ~told)
 
 
+def _refused_for(code: str) -> ColumnElement[bool]:
+    """Return the condition that the host refused a note's version for a reason."""
+    told = cast_as(RenderingRow.refusals, Text)
+    return exists().where(
+        rendering_of_note(Mapping.host_id),
+        RenderingRow.version == Note.version,
+        RenderingRow.state.in_(("refused", "failed")),
+        told.contains(json.dumps({"code": code})[1:-1], autoescape=True),
+    )
+
+
 def _keys(
     scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None
 ) -> Select[Any]:
     """SELECT the ids of the page's records, in the order of the list (or against it)."""
     model: Any = kind.model
-    statement = (
-        _columns(kind)
-        .outerjoin(Mapping, mapping_of(kind))
-        .where(chosen(scope, kind, filters), _in_state(kind, filters))
-    )
-    if filters.search.strip():
-        statement = statement.where(found(scope, kind, filters.search))
+    statement = matching(scope, kind, filters, *_columns(kind).selected_columns)
     if position is not None:
         order = filters.order(kind)
         here = tuple_(getattr(model, order.column), model.id)
@@ -197,6 +264,28 @@ def _keys(
         descending = order.descending != bool(filters.before)
         statement = statement.where(here < there if descending else here > there)
     return _ordered(statement, kind, filters)
+
+
+def matching(scope: Scope, kind: Kind, filters: Filters, *columns: Any) -> Select[Any]:
+    """SELECT columns of the records that all filters let through, and of their mappings."""
+    statement = (
+        select(*columns)
+        .select_from(kind.model)
+        .outerjoin(Mapping, mapping_of(kind))
+        .where(chosen(scope, kind, filters), _in_state(kind, filters))
+    )
+    if filters.why:
+        told = None if filters.why == NOT_TRIED else filters.why
+        statement = statement.where(Mapping.id.is_(None), kind.model.why.is_not_distinct_from(told))
+    if filters.refusal:
+        statement = statement.where(_refused_for(filters.refusal))
+    if filters.search.strip():
+        statement = statement.where(found(scope, kind, filters.search))
+    return statement
+
+
+#: Stands for the reason of a record that automap has not looked at yet.
+NOT_TRIED = "not_tried_yet"
 
 
 def _columns(kind: Kind) -> Select[Any]:
@@ -221,24 +310,21 @@ def _in_state(kind: Kind, filters: Filters) -> ColumnElement[bool]:
     return and_(shown(kind, filters), Mapping.state == filters.state)
 
 
-def _cursor(row: Any, column: str, number: int) -> str:
-    return write_cursor(getattr(row[0], column), row.id, number)
-
-
-def write_cursor(key: str, record_id: int, number: int) -> str:
+def write_cursor(key: str, row_id: int | str, number: int) -> str:
     """Return the cursor of a row by its sort key, id and number, for an address."""
-    place = [key, record_id, number]
+    place = [key, row_id, number]
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def read_cursor(cursor: str) -> tuple[str, int, int] | None:
+def read_cursor(cursor: str, ids: type[Id] = int) -> tuple[str, Id, int] | None:  # type: ignore[assignment]
     """Return key, id and number of a row; None for no cursor, and for one that nobody gave out."""
     try:
-        key, record_id, number = json.loads(base64.urlsafe_b64decode(cursor))
+        key, row_id, number = json.loads(base64.urlsafe_b64decode(cursor))
         key.encode()
+        str(row_id).encode()
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
-    if type(record_id) is not int or type(number) is not int or "\0" in key:
+    if type(row_id) is not ids or type(number) is not int or "\0" in f"{key}{row_id}":
         return None
-    ours = 0 <= record_id < 2**63 and 0 <= number < 2**63
-    return (key, record_id, number) if ours else None
+    ours = 0 <= number < 2**63 and (type(row_id) is not int or 0 <= row_id < 2**63)
+    return (key, row_id, number) if ours else None

@@ -18,6 +18,7 @@ KEYS = frozenset(
     (
         "event",
         "run",
+        "export",
         "account_id",
         "attempt",
         "code",

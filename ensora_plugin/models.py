@@ -583,3 +583,78 @@ class History(Base):
     #: Ids, states and counts; never names or clinical text.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
+class SavedView(Base):
+    """What a person chose of a report, kept under a name, for them or for all of the account."""
+
+    __tablename__ = "ensora_saved_view"
+    __table_args__ = (UniqueConstraint("account_id", "report", "owner", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = _account()
+    report: Mapped[str] = mapped_column(String(16))
+    #: The host's id of the person who saved it, and their name.
+    owner: Mapped[str] = mapped_column(String(64))
+    by: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(80))
+    shared: Mapped[bool]
+    #: The values of its address.
+    choice: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class DefaultView(Base):
+    """The saved view that a person sees first of a report."""
+
+    __tablename__ = "ensora_default_view"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
+    report: Mapped[str] = mapped_column(String(16), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    view_id: Mapped[int] = mapped_column(ForeignKey("ensora_saved_view.id"))
+
+
+class Export(Base):
+    """A large file of a report that a worker makes: asked for, made, kept for its owner, ended."""
+
+    __tablename__ = "ensora_export"
+    __table_args__ = (
+        Index(None, "account_id", "owner"),
+        Index(None, "state"),
+        CheckConstraint("state IN ('due', 'running', 'done', 'failed')", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = _account()
+    #: The host's id of the person, and their name.
+    owner: Mapped[str] = mapped_column(String(64))
+    by: Mapped[str] = mapped_column(String(80))
+    #: What the person saw when they asked: their agencies (None for all), and whether they map.
+    agencies: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    may_map: Mapped[bool]
+    report: Mapped[str] = mapped_column(String(16))
+    #: The values of its address.
+    choice: Mapped[dict[str, Any]] = mapped_column(JSON)
+    form: Mapped[str] = mapped_column(String(8))
+    state: Mapped[str] = mapped_column(String(8))
+    #: Rows that there were when it was asked for, and those that are written.
+    total: Mapped[int]
+    rows: Mapped[int] = mapped_column(default=0)
+    #: Grows with every claim; what an earlier one writes is refused.
+    attempt: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    #: Bytes of the file.
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: After this the file is gone.
+    ends_at: Mapped[datetime]
+
+
+class ExportPart(Base):
+    """A piece of an export's file, sealed."""
+
+    __tablename__ = "ensora_export_part"
+
+    export_id: Mapped[int] = mapped_column(ForeignKey("ensora_export.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = _account()
+    sealed: Mapped[bytes]

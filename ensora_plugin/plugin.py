@@ -34,6 +34,9 @@ from .host_changes import bring_up_to_date
 from .log import log
 from .memory import Memory
 from .models import Connection
+from .reports import export_views, saved_views
+from .reports import views as report_views
+from .reports.spec import REPORTS
 from .schedule import hasten
 from .sync import Services
 from .vendor import DataCollection
@@ -46,10 +49,13 @@ EDGES = (
     choice_views,
     connect_views,
     created_view,
+    export_views,
     rendering_views,
+    report_views,
     row_views,
     suggestion_views,
     run_views,
+    saved_views,
     views,
 )
 
@@ -155,6 +161,24 @@ class Ensora:
         if actor is None or not actor.permissions & {"view", "admin"}:
             return False
         return find_connection(state.session, state.host.account()) is not None
+
+    def reports(self) -> dict[str, str]:
+        """Return the names of the reports by their slugs: "staff", "clients", "appointments"."""
+        host_name = state_of(current_app).settings.host_name
+        return {slug: report.name(host_name) for slug, report in REPORTS.items()}
+
+    def report_url(self, slug: str) -> str | None:
+        """Return the address of a report, for a link on the host's own page of reports.
+
+        None where the account has not the feature, or the person of this request may not see it.
+        """
+        state = state_of(current_app)
+        actor = state.host.actor()
+        if actor is None or not {"view", "report"} <= actor.permissions:
+            return None
+        if find_connection(state.session, state.host.account()) is None:
+            return None
+        return url_for("ensora.report", name=slug)
 
     def evidence_url(self, appointment_id: object) -> str | None:
         """Return the address of an appointment's evidence sheet, for a link on the host's own page.

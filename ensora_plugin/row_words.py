@@ -108,13 +108,15 @@ LABEL: dict[str, Callable[[Any], tuple[str, str]]] = {
 }
 
 
-def _apart(row: Any, entity: str) -> str:
-    """Return how far the times of an appointment ("entity" or "nearest") are from the note's."""
+def apart(row: Any, entity: str) -> tuple[int, int] | None:
+    """Return how many minutes start and end of an appointment ("entity" or "nearest") are from the
+    note's, None where that cannot be told.
+    """
     note = row[0]
     start, end = getattr(row, f"{entity}_start"), getattr(row, f"{entity}_end")
     if note.date is None or start is None or end is None or row.student_zone is None:
-        return ""
-    apart = minutes_apart(
+        return None
+    return minutes_apart(
         Span(note.date, note.start, note.end, row.student_zone),
         Span(
             getattr(row, f"{entity}_date"),
@@ -123,9 +125,13 @@ def _apart(row: Any, entity: str) -> str:
             getattr(row, f"{entity}_time_zone"),
         ),
     )
+
+
+def _apart(row: Any, entity: str) -> str:
+    """Say how far the times of an appointment are from the note's, where they are."""
     told = [
         f"{name} {minutes}"
-        for name, minutes in zip(("start", "end"), apart or (0, 0), strict=True)
+        for name, minutes in zip(("start", "end"), apart(row, entity) or (0, 0), strict=True)
         if minutes
     ]
     return f"{', '.join(told)} min apart" if told else ""
@@ -139,9 +145,9 @@ def why_text(kind: Kind, row: Any, record: Any) -> str:
         return "Not tried yet"
     told = REASONS[record.why]
     if kind is NOTE and row.nearest_date is not None:
-        apart = _apart(row, "nearest") if row.nearest_within else ""
-        if apart:
-            told = f"{told}: {apart}"
+        minutes = _apart(row, "nearest") if row.nearest_within else ""
+        if minutes:
+            told = f"{told}: {minutes}"
     return told
 
 

@@ -34,9 +34,9 @@ from .log import log
 from .plugin import state_of
 from .processes import die_with, stopping
 from .runs import owner_name, release_of
-from .schedule import QUEUE, WORK_RUN
+from .schedule import QUEUE, WORK_EXPORT, WORK_RUN
 
-ALLOWED = frozenset({WORK_RUN})
+ALLOWED = frozenset({WORK_RUN, WORK_EXPORT})
 _MAINTENANCE_SECONDS = 60
 _TTL_SECONDS = 60
 _CONNECT_SECONDS = 2.0

@@ -28,6 +28,7 @@ from .runs import STEPS, create_run
 #: One queue: a worker that listens to several may lose a job that it just took.
 QUEUE = "ensora"
 WORK_RUN = "ensora_plugin.jobs.work_run"
+WORK_EXPORT = "ensora_plugin.jobs.work_export"
 #: A job that works longer, in seconds, is ended; its run goes on from its cursor elsewhere.
 JOB_SECONDS = 900
 _QUEUED_SECONDS = 1800
@@ -146,14 +147,23 @@ def ring(queue: Queue | None, run_id: int, attempt: int) -> bool:
     `attempt` tells the wakings of a run apart: its fence. A failing Redis is logged and no more:
     workers find the run in the database.
     """
+    return _enqueue(queue, WORK_RUN, "run", run_id, attempt)
+
+
+def ring_export(queue: Queue | None, export_id: int) -> bool:
+    """Wake a worker for a large export, as `ring` does for a run."""
+    return _enqueue(queue, WORK_EXPORT, "export", export_id, 0)
+
+
+def _enqueue(queue: Queue | None, function: str, what: str, id: int, attempt: int) -> bool:
     if queue is None:
         return False
     try:
         queue.enqueue(
-            WORK_RUN,
-            run_id,
-            job_id=f"run-{run_id}-{attempt}",
-            description=f"run {run_id}",
+            function,
+            id,
+            job_id=f"{what}-{id}-{attempt}",
+            description=f"{what} {id}",
             result_ttl=0,
             failure_ttl=_FAILURE_SECONDS,
             ttl=_QUEUED_SECONDS,
@@ -162,7 +172,7 @@ def ring(queue: Queue | None, run_id: int, attempt: int) -> bool:
             retry=Retry(max=2),
         )
     except RedisError as error:
-        log.warning("ring_failed", run=run_id, code=type(error).__name__)
+        log.warning("ring_failed", **{what: id}, code=type(error).__name__)
         return False
     return True
 

@@ -29,6 +29,7 @@ ACTIONS = {
     "render": "Rendering asked for",
     "withdraw": "Note taken back from its appointment",
     "view_evidence": "Evidence looked at",
+    "export": "Report exported",
 }
 
 

@@ -50,13 +50,18 @@ def _counts(kind: Kind, filters: Filters) -> dict[str, int]:
     if filters.rendering:
         # A rendering leaves no stamp.
         return count()
-    key: tuple[Any, ...] = (scope.account_id, scope.agencies, scope.may("map"), kind.name)
-    key += (filters.inactive, filters.agency, filters.since, filters.until)
+    key = (scope.account_id, scope.agencies, scope.may("map"), kind.name, filters.counted)
     found: dict[str, int] = state.counted.get(key, standing_of().stamp, count)
     return found
 
 
-def tabs_context(current: Kind | None) -> dict[str, Any]:
+def offered_agencies() -> dict[str, str]:
+    """Return the actor's agencies by id, to filter by."""
+    return _summary().agencies
+
+
+def tabs_context(current: Kind | None, *, reports: bool = False) -> dict[str, Any]:
+    """Return what the tabs show; `reports` says that the page is one of the reports."""
     scope, where = scope_of(), standing_of()
     tabs = [
         {
@@ -67,7 +72,13 @@ def tabs_context(current: Kind | None) -> dict[str, Any]:
         for kind in KINDS
         if kind is not SITE or scope.has_agency
     ]
-    return {"tabs": tabs, "current": current, "open_sites": where.open_sites}
+    return {
+        "tabs": tabs,
+        "current": current,
+        "open_sites": where.open_sites,
+        "may_report": scope.may("report"),
+        "in_reports": reports,
+    }
 
 
 def _states_context(kind: Kind) -> dict[str, Any]:
@@ -193,7 +204,8 @@ def window() -> Any:
 @bp.get("/tabs")
 def tabs() -> Any:
     """The tabs with their counts, anew after a change."""
-    return fragment("tabs.html", **tabs_context(BY_SLUG.get(request.args.get("current", ""))))
+    current = request.args.get("current", "")
+    return fragment("tabs.html", **tabs_context(BY_SLUG.get(current), reports=current == "reports"))
 
 
 @bp.get("/<slug>/")

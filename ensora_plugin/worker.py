@@ -11,7 +11,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from flask import Flask
@@ -23,11 +23,12 @@ from sqlalchemy.exc import DBAPIError
 from .clock import utcnow
 from .config import Settings
 from .database import sqlstate
-from .jobs import JobFailed, OutOfTime, code_of, where, work_run
+from .jobs import JobFailed, OutOfTime, code_of, where, work_export, work_run
 from .log import log
 from .migrating import require_migrated
 from .plugin import State, state_of
 from .processes import ended, start, stop_all, stopping
+from .reports.exports import end_exports, waiting_exports
 from .rq_worker import Alarm, SafeWorker, open_worker
 from .runs import owner_name, release_of
 from .schedule import JOB_SECONDS, claimable_runs, make_due_runs, open_queue, ring, ring_lost
@@ -95,6 +96,7 @@ def tick(app: Flask) -> int:
             for run_id in made:
                 ring(queue, run_id, 0)
             lost = ring_lost(state.session, queue) if not made else 0
+            end_exports(state.session)
     except DBAPIError as error:
         log.warning("tick_failed", code=sqlstate(error))
         return 0
@@ -177,21 +179,27 @@ def _listen(
 
 
 def _work_on_the_waiting(app: Flask, settings: Settings) -> None:
-    """Do the runs that any worker may take, each in a child of its own."""
+    """Do the runs and exports that any worker may take, each in a child of its own."""
     try:
         with _database(app) as state:
-            waiting = claimable_runs(state.session)
+            waiting: list[tuple[Job, int]]
+            waiting = [(work_run, run_id) for run_id, _fence in claimable_runs(state.session)]
+            waiting += [(work_export, export) for export in waiting_exports(state.session)]
     except DBAPIError as error:
         log.warning("look_failed", code=sqlstate(error))
         return
-    for run_id, _fence in waiting:
+    for job, id in waiting:
         if stopping.requested:
             return
-        _in_child(app, settings, run_id)
+        _in_child(app, settings, job, id)
 
 
-def _in_child(app: Flask, settings: Settings, run_id: int) -> None:
-    pid = start(lambda: _perform(app, settings, run_id))
+#: A function of `jobs.py` that works on what has an id.
+Job = Callable[[int], None]
+
+
+def _in_child(app: Flask, settings: Settings, job: Job, id: int) -> None:
+    pid = start(lambda: _perform(app, settings, job, id))
     deadline, told = time.monotonic() + JOB_SECONDS + _KILL_SECONDS, False
     while (status := ended(pid)) is None:
         if stopping.requested and not told:
@@ -201,19 +209,20 @@ def _in_child(app: Flask, settings: Settings, run_id: int) -> None:
             os.kill(pid, signal.SIGKILL)
         time.sleep(_LOOK_SECONDS)
     if status < 0:
-        log.warning("job_died", run=run_id, pid=pid, status=status)
+        what = "run" if job is work_run else "export"
+        log.warning("job_died", **{what: id}, pid=pid, status=status)
         with suppress(DBAPIError), _database(app) as state:
             release_of(state.session, owner_name(pid))
 
 
-def _perform(app: Flask, settings: Settings, run_id: int) -> int:
-    """Do one run as RQ's child would, without RQ; return the exit status."""
+def _perform(app: Flask, settings: Settings, job: Job, id: int) -> int:
+    """Do one job as RQ's child would, without RQ; return the exit status."""
     stopping.listen(settings.stop_seconds)
     with app.app_context():
         state_of(app).engine.dispose(close=False)
         try:
             with Alarm(JOB_SECONDS, JobTimeoutException):  # type: ignore[no-untyped-call]
-                work_run(run_id)
+                job(id)
         except OutOfTime:
             return 1
         except JobFailed:

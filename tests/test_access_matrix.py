@@ -19,7 +19,9 @@ from tests.window import PREFIX, Person, open_window, record
 
 PEOPLE = ("ada", "bo", "cy", "dee", "eve")
 
-_RENDERS = dict(ada=200, cy=403, dee=403, eve=404)
+#: Nobody's; those of one person are nobody else's, which the tests of reports look at.
+_NO_SUCH = dict(ada=404, bo=404, cy=404, dee=403, eve=404)
+_REPORTS = dict(ada=200, bo=200, cy=200, dee=403, eve=200)
 #: Endpoint -> method, path, and what each person gets. {own}: a student of Northside Clinic, bo's
 #: agency, who is mapped; {other}: a student of another agency of the account; {mapped} and {open}:
 #: one of those who is mapped, and who is not. So are the notes, and the appointments in which they
@@ -123,6 +125,25 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
         ("GET", "/evidence/{own_visit}", dict(ada=200, bo=200, cy=200, dee=404, eve=404)),
         ("GET", "/evidence/{other_visit}", dict(ada=200, bo=404, cy=200, dee=404, eve=404)),
     ],
+    "reports": [("GET", "/reports/", dict(ada=302, bo=302, cy=302, dee=403, eve=302))],
+    "report": [
+        ("GET", "/reports/clients/", _REPORTS),
+        ("GET", "/reports/nothing/", dict(ada=404, bo=404, cy=404, dee=403, eve=404)),
+    ],
+    "report_summary": [("GET", "/reports/clients/summary", _REPORTS)],
+    "report_print": [("GET", "/reports/staff/print", _REPORTS)],
+    "report_export": [
+        ("POST", "/reports/clients/export", dict(ada=422, bo=422, cy=422, dee=403, eve=422)),
+    ],
+    "export": [("GET", "/reports/exports/999999/", _NO_SUCH)],
+    "export_progress": [("GET", "/reports/exports/999999/progress", _NO_SUCH)],
+    "export_file": [("GET", "/reports/exports/999999/file", _NO_SUCH)],
+    "view_save": [
+        ("POST", "/reports/clients/views", dict(ada=302, bo=302, cy=302, dee=403, eve=302)),
+        ("POST", "/reports/nothing/views", _NO_SUCH),
+    ],
+    "view_delete": [("POST", "/reports/views/999999/delete", _NO_SUCH)],
+    "view_default": [("POST", "/reports/views/999999/default", _NO_SUCH)],
     "created": [("GET", "/clients/created", dict(ada=302, bo=302, cy=403, dee=302, eve=302))],
     "static": [("GET", "/static/ensora.css", dict.fromkeys(PEOPLE, 200))],
 }

@@ -1,0 +1,1 @@
+"""The Flex Reports: what is mapped and what is not, on screen and as a file."""
