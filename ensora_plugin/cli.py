@@ -130,11 +130,14 @@ def activate_command(account: str, anyway: bool, as_json: bool) -> None:
 @_command()
 def connect_command(account: str, username: str, as_json: bool) -> None:
     """Connect ACCOUNT; the password is read from standard input and not kept."""
+    state = _state()
+    activated(state.session, account)
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, err=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    state = _state()
+    if not password:
+        raise NeedsConnection("No password came on standard input.", code="no_password")
     with state.vendor() as vendor:
         connection = connect(
             state.session,
