@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from .once import run_once
-from .serve import Choices, serve
 from .settings import data_folder
 
 #: A smaller world has no room for every case.
@@ -40,8 +38,13 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    # Loading takes seconds: wrong choices are told before, and Ctrl-C is met meanwhile.
     if options.once:
+        from .once import run_once
+
         return run_once(folder, notes=options.notes, vendor_port=options.vendor_port)
+    from .serve import Choices, serve
+
     choices = Choices(
         folder, options.host, options.port, options.notes, options.vendor_port, options.workers
     )
@@ -49,4 +52,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nThe demo ends; the next one goes on with the same data.", file=sys.stderr)
+        sys.exit(130)

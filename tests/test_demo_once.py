@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,20 @@ def test_a_wrong_size_and_a_folder_that_is_none_are_told(tmp_path: Path) -> None
         assert none.returncode == 1
         assert none.stderr.startswith(f"make demo failed: {tmp_path / 'file'} cannot hold the demo")
         assert "Traceback" not in none.stderr
+
+
+def test_ctrl_c_ends_it_in_words_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "demo", "--once", "--notes", "100"]
+    command += ["--data", str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
+        assert process.stdout.readline().startswith("Made a world of 100 session notes")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == "\nThe demo ends; the next one goes on with the same data.\n"
+    assert processes(tmp_path) == []
+    assert demo(tmp_path, notes=100).returncode == 0
 
 
 def test_no_process_is_left_behind(first: subprocess.CompletedProcess[str], folder: Path) -> None:
