@@ -27,9 +27,8 @@ from .guard import agree, losses
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
 from .overview import overview
-from .runs import claim, create_run
 from .schedule import hasten
-from .sync import perform
+from .sync import perform_now
 
 if TYPE_CHECKING:
     from .plugin import State
@@ -157,12 +156,11 @@ def _run(account: str, step: str, as_json: bool) -> None:
     state = _state()
     session = state.session
     account_id = activated(session, account).id
-    run_id = create_run(session, account_id, cause="command", by=OPERATOR, steps=(step,))
-    claimed = claim(session, run_id, state.settings.lease_seconds)
-    if claimed is None:
-        _tell(as_json, {"run": run_id, "taken": True}, "A worker was quicker and does this run.")
+    done = perform_now(state.services(), account_id, step, by=OPERATOR)
+    if not done:
+        _tell(as_json, {"taken": True}, "A worker was quicker and does this run.")
         return
-    perform(state.services(), claimed)
+    run_id = done[-1]
     run = session.get_one(Run, run_id)
     counts = session.scalars(select(RunCount).where(RunCount.run_id == run_id)).all()
     seconds = (
