@@ -10,7 +10,7 @@ from flask import url_for
 from demo.host import create_app
 from demo.host.adapter import DemoHost
 from demo.host.events import entities_changed
-from demo.settings import read_settings_file
+from demo.settings import data_folder, read_settings_file
 from ensora_plugin import Ensora
 from ensora_plugin.host import Entity
 
@@ -18,10 +18,12 @@ from ensora_plugin.host import Entity
 # the environment wins.
 _config = {**read_settings_file(), **os.environ}
 app = create_app(
-    {
+    {"DATA_FOLDER": data_folder()}
+    | {
         key: value
         for key, value in _config.items()
-        if key.startswith("ENSORA_") or key in ("SQLALCHEMY_DATABASE_URI", "SECRET_KEY")
+        if key.startswith("ENSORA_")
+        or key in ("DATA_FOLDER", "SQLALCHEMY_DATABASE_URI", "SECRET_KEY")
     }
 )
 ensora = Ensora(app, DemoHost())

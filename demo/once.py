@@ -18,8 +18,8 @@ from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import RunCount
 from ensora_plugin.overview import overview
 from ensora_plugin.plugin import State, state_of
-from ensora_plugin.runs import STEPS, claim, create_run
-from ensora_plugin.sync import perform
+from ensora_plugin.runs import STEPS
+from ensora_plugin.sync import perform_now
 
 from .emulator import emulator
 from .host import create_app
@@ -87,20 +87,18 @@ def _run(state: State, account: str) -> None:
     seconds, changes = [], 0
     for step in STEPS:
         start = time.perf_counter()
-        run_id = create_run(session, account_id, cause="command", by=BY, steps=(step,))
-        claimed = claim(session, run_id, state.settings.lease_seconds)
-        if claimed is None:
+        done = perform_now(state.services(), account_id, step, by=BY)
+        if not done:
             raise RuntimeError(f"Another worker took the run of {account}.")
-        perform(state.services(), claimed)
         seconds.append(f"{step} {time.perf_counter() - start:.1f} s")
-        changes += _changes(session, run_id)
+        changes += _changes(session, done)
     print(f"\n{account}: {', '.join(seconds)}")
     print("\n".join(overview_table(overview(session, account_id))))
     print("Nothing changed." if changes == 0 else f"{changes} changes.")
 
 
-def _changes(session, run_id: int) -> int:
-    rows = session.query(RunCount).filter_by(run_id=run_id)
+def _changes(session, run_ids: list[int]) -> int:
+    rows = session.query(RunCount).filter(RunCount.run_id.in_(run_ids))
     return sum(
         getattr(row, name)
         for row in rows

@@ -74,10 +74,9 @@ def serve(choices: Choices) -> int:
     # Started in the background of a script, SIGINT would be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    children = Children(choices.folder / "logs")
     try:
         with alone(choices.folder):
-            return _serve(choices, children)
+            return _serve(choices, Children(choices.folder / "logs"))
     except KeyboardInterrupt:
         print("\nThe demo ends.", flush=True)
         return 0
@@ -103,7 +102,7 @@ def _serve(choices: Choices, children: Children) -> int:
 def _start(choices: Choices, children: Children) -> None:
     folder = choices.folder
     print(make_world(folder, create_app(write_settings_file(folder)), notes=choices.notes))
-    settings = {"DEMO_DATA": str(folder), "DATA_FOLDER": str(folder)}
+    settings = {"DEMO_DATA": str(folder)}
     vendor = _start_emulator(choices, children)
     written = {"ENSORA_VENDOR_URL": vendor}
     if not os.environ.get("ENSORA_REDIS_URL"):

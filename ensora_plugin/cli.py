@@ -40,9 +40,8 @@ from .reports.files import FORMATS
 from .reports.sides import Source
 from .reports.spec import REPORTS, SIDES
 from .rotating import missing_keys, no_key, rotate
-from .runs import claim, create_run
 from .schedule import hasten
-from .sync import perform
+from .sync import perform_now
 
 if TYPE_CHECKING:
     from .plugin import State
@@ -153,11 +152,14 @@ def activate_command(account: str, anyway: bool, as_json: bool) -> None:
 @_command()
 def connect_command(account: str, username: str, as_json: bool) -> None:
     """Connect ACCOUNT; the password is read from standard input and not kept."""
+    state = _state()
+    activated(state.session, account)
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, err=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    state = _state()
+    if not password:
+        raise NeedsConnection("No password came on standard input.", code="no_password")
     with state.vendor() as vendor:
         connection = connect(
             state.session,
@@ -177,12 +179,11 @@ def _run(account: str, step: str, as_json: bool) -> None:
     state = _state()
     session = state.session
     account_id = activated(session, account).id
-    run_id = create_run(session, account_id, cause="command", by=OPERATOR, steps=(step,))
-    claimed = claim(session, run_id, state.settings.lease_seconds)
-    if claimed is None:
-        _tell(as_json, {"run": run_id, "taken": True}, "A worker was quicker and does this run.")
+    done = perform_now(state.services(), account_id, step, by=OPERATOR)
+    if not done:
+        _tell(as_json, {"taken": True}, "A worker was quicker and does this run.")
         return
-    perform(state.services(), claimed)
+    run_id = done[-1]
     run = session.get_one(Run, run_id)
     counts = session.scalars(select(RunCount).where(RunCount.run_id == run_id)).all()
     seconds = (

@@ -82,7 +82,7 @@ def overview_table(kinds: list[KindOverview]) -> list[str]:
             else f"{'':9}"
             for name in columns
         )
-        lines.append(f"{kind.plural:14}{numbers}")
+        lines.append(f"{kind.plural:14}{numbers}".rstrip())
     for kind, row in zip(KINDS, kinds, strict=True):
         for title, reasons in (("to map", row.reasons), ("refused", row.refusals)):
             if reasons:

@@ -37,6 +37,11 @@ class Panel:
         return self.due_at is not None and self.due_at <= utcnow()
 
     @property
+    def done(self) -> float:
+        """How far the live run is, in steps; half of one that goes on, so never all of them."""
+        return max(self.step - 0.5, 0)
+
+    @property
     def live(self) -> bool:
         return self.state == "live"
 

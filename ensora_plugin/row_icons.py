@@ -65,7 +65,7 @@ def _why_not_edited(row: Any, scope: Scope, kind: Kind, noun: str, hidden: bool)
 
 def _why_not_created(row: Any, scope: Scope, kind: Kind, noun: str) -> str | None:
     if row.host_id is not None:
-        return f"It is mapped to a {noun} already"
+        return "It is mapped already"
     if not scope.may(f"create_{kind.entity}"):
         return f"You do not have the permission to create {noun}"
     return None

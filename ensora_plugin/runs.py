@@ -74,6 +74,16 @@ def create_run(
     return run.id
 
 
+def left_behind(session: Session, account_id: int) -> int | None:
+    """Return the account's run whose worker's lease has ended, if there is one."""
+    left = select(Run.id).where(
+        Run.account_id == account_id, Run.state == "running", Run.lease_until < utcnow()
+    )
+    found = session.scalar(left)
+    session.rollback()
+    return found
+
+
 def claim(session: Session, run_id: int, lease_seconds: float) -> Claim | None:
     """Take a run that is due, or whose worker's lease has ended; commits. Return None where it is
     not to be had.

@@ -41,7 +41,17 @@ from .models import Connection
 from .pull import brings_nothing, stored_cursor, write_page
 from .reading import read_feed
 from .rendering import render_due
-from .runs import Claim, Ending, add_counts, end_run, hold, release
+from .runs import (
+    Claim,
+    Ending,
+    add_counts,
+    claim,
+    create_run,
+    end_run,
+    hold,
+    left_behind,
+    release,
+)
 from .signals import connection_lost, notify, pull_held, pulls_failing, run_ended
 from .trying import notes_of, touch
 from .vendor import DataCollection
@@ -112,6 +122,32 @@ def perform(services: Services, claimed: Claim) -> None:
         _fail(services, claimed, "unexpected", text)
         raise
     _end(services, claimed, "done")
+
+
+def perform_now(services: Services, account_id: int, step: str, *, by: str) -> list[int]:
+    """Do one step as a run in this process; return the ids of the runs that were done, its own as
+    the last; none where a worker took it.
+
+    What a dead process left behind is done first: where no workers run, nobody else comes for it.
+    Ctrl-C stops the run. Raises what `perform` raises, and `Busy`.
+    """
+    left = left_behind(services.session, account_id)
+    done = [left] if left is not None and _perform_now(services, left, by) else []
+    own = create_run(services.session, account_id, cause="command", by=by, steps=(step,))
+    return [*done, own] if _perform_now(services, own, by) else []
+
+
+def _perform_now(services: Services, run_id: int, by: str) -> bool:
+    claimed = claim(services.session, run_id, services.settings.lease_seconds)
+    if claimed is None:
+        return False
+    try:
+        perform(services, claimed)
+    except KeyboardInterrupt:
+        services.session.rollback()
+        _end(services, claimed, "stopped", EndedByPerson(f"Stopped by {by}."))
+        raise
+    return True
 
 
 def do_steps(services: Services, claimed: Claim) -> None:

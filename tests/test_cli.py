@@ -236,6 +236,10 @@ def test_a_wrong_password_is_told_and_never_repeated(active: Desk) -> None:
     assert active.json("status", ACCOUNT)["accounts"][0]["state"] == "activated"
 
 
+def test_a_password_that_is_not_there_is_told_before_the_vendor_is_asked(active: Desk) -> None:
+    assert active.fails(*CONNECT) == ("no_password", "No password came on standard input.")
+
+
 def test_a_vendor_user_who_is_no_admin_is_told(active: Desk) -> None:
     therapist = ("connect", ACCOUNT, "--username", "therapist@brightsteps.example")
     code, told = active.fails(*therapist, said="therapist-demo\n")

@@ -73,6 +73,7 @@ def test_an_edit_is_saved_and_leads_back(app: Flask, ada: Browser) -> None:
     assert stored_value(app, Client, 1, "last_name") == "Haddad-Ruiz"
     assert stored_value(app, Client, 1, "updated_at") >= clock.stored(LATER)
     assert told == [("client", [1])]
+    assert '<p class="flash success" role="status">Saved.</p>' in ada.get("/settings/").text
 
 
 def test_a_create_page_is_filled_in_and_leads_back_with_the_new_id(
@@ -89,6 +90,7 @@ def test_a_create_page_is_filled_in_and_leads_back_with_the_new_id(
         new = db.session.scalars(select(Client).where(Client.first_name == "Renée")).one()
         assert (new.account_id, new.agency_id) == ("bright-steps", 2)
         assert answer.headers["Location"] == f"/settings/?a=1&created={new.id}"
+    assert '<p class="flash success" role="status">Saved.</p>' in ada.get("/settings/").text
 
 
 def test_a_foreign_way_back_is_not_followed(ada: Browser) -> None:
@@ -125,6 +127,9 @@ def test_a_foreign_way_back_is_not_followed(ada: Browser) -> None:
             {"name": "harbor center", "time_zone": "America/Chicago"},
             "Another agency has this name.",
         ),
+        ("clients", {**AMIR, "agency_id": "0"}, "Choose an agency."),
+        ("appointments", {**VISIT, "client_id": "0"}, "Choose a client."),
+        ("appointments", {**VISIT, "staff_id": "0"}, "Choose staff."),
         ("appointments", {**VISIT, "end": "09:00"}, "The end is not after the start."),
         ("appointments", {**VISIT, "client_id": "2"}, "Lily Wong belongs to Harbor Center."),
         ("appointments", {**VISIT, "client_id": "9"}, "Not a valid choice."),
@@ -137,6 +142,7 @@ def test_a_form_says_what_is_wrong_and_saves_nothing(
     model = {"clients": Client, "staff": Staff, "agencies": Agency, "appointments": Appointment}
     page = ada.post(f"/{path}/new/", page=f"/{path}/new/", **fields)
     assert page.status_code == 200
+    assert "Nothing is saved yet" in page.text
     assert any(said in error for error in errors_in(page)), errors_in(page)
     with app.app_context():
         assert len(db.session.scalars(select(model[path])).all()) == 3

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from demo.redis_server import free_port
+
 ROOT = Path(__file__).parents[1]
 
 
-def demo(folder: Path, notes: int = 200) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "demo", "--once", "--notes", str(notes)]
+def demo(folder: Path, notes: int | str = 200, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "demo", "--notes", str(notes), "--data", str(folder)]
     return subprocess.run(
-        [*command, "--data", str(folder)],
+        [*command, *(options or ("--once",))],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -95,6 +98,32 @@ def test_a_world_that_is_too_small_is_told(tmp_path: Path) -> None:
     assert small.returncode == 2
     assert small.stderr.startswith("A world has 100 session notes at least")
     assert "Traceback" not in small.stderr
+
+
+def test_a_wrong_size_and_a_folder_that_is_none_are_told(tmp_path: Path) -> None:
+    wrong = demo(tmp_path, notes="many")
+    assert wrong.returncode == 2
+    assert wrong.stderr.endswith("argument --notes: 'many' is no whole number\n")
+    (tmp_path / "file").write_text("")
+    for options in ((), ("--port", str(free_port()))):
+        none = demo(tmp_path / "file", 100, *options)
+        assert none.returncode == 1
+        assert none.stderr.startswith(f"make demo failed: {tmp_path / 'file'} cannot hold the demo")
+        assert "Traceback" not in none.stderr
+
+
+def test_ctrl_c_ends_it_in_words_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "demo", "--once", "--notes", "100"]
+    command += ["--data", str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
+        assert process.stdout.readline().startswith("Made a world of 100 session notes")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == "\nThe demo ends; the next one goes on with the same data.\n"
+    assert processes(tmp_path) == []
+    assert demo(tmp_path, notes=100).returncode == 0
 
 
 def test_no_process_is_left_behind(first: subprocess.CompletedProcess[str], folder: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from ensora_plugin.errors import Busy, Fenced
+from ensora_plugin.models import Run
 from ensora_plugin.runs import STEPS, Claim, claim, hold
 from ensora_plugin.signals import connection_lost, run_ended
-from ensora_plugin.sync import perform
+from ensora_plugin.sync import perform, perform_now
 from tests.opened import Mortal, open_small
 from tests.practices import Practice
 from tests.running import LEASE, claimed, connection_of, due, filled, heard, later, play, run_of
@@ -164,3 +167,32 @@ def test_a_run_does_only_its_own_steps(practice: Practice) -> None:
     assert practice.mapped(ACCOUNT, "note") == {"note-1": "1"}
     assert practice.counts(run)["note"].rendered == 0
     assert practice.counts(practice.run(ACCOUNT, "render"))["note"].rendered == 1
+
+
+def test_a_command_does_first_what_a_dead_one_left_behind(on_each: Practice) -> None:
+    services, account_id = on_each.state.services(), on_each.account_id(ACCOUNT)
+    left = due(on_each)
+    claimed(on_each, left)
+    with pytest.raises(Busy):
+        perform_now(services, account_id, "pull", by="command line")
+    with later(seconds=LEASE + 5):
+        first, own = perform_now(services, account_id, "pull", by="command line")
+    assert first == left
+    assert (run_of(on_each, left).state, run_of(on_each, left).fence) == ("done", 2)
+    assert (run_of(on_each, own).state, run_of(on_each, own).by) == ("done", "command line")
+
+
+def test_ctrl_c_stops_the_run_of_a_command_and_the_next_one_starts_at_once(
+    practice: Practice,
+) -> None:
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    account_id = practice.account_id(ACCOUNT)
+    services = replace(practice.state.services(), stopping=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        perform_now(services, account_id, "pull", by="command line")
+    (stopped,) = practice.session.scalars(select(Run))
+    assert (stopped.state, stopped.error_text) == ("stopped", "Stopped by command line.")
+    practice.session.rollback()
+    assert perform_now(practice.state.services(), account_id, "pull", by="command line")

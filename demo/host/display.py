@@ -77,6 +77,20 @@ def moment(value: datetime | None, time_zone: str) -> str:
     return f"{weekday(there)}, {there:%H:%M}"
 
 
+#: What Flask-Admin says of a form -> the same in this site's words.
+_SAID = {
+    "Record was successfully created.": "Saved.",
+    "Record was successfully saved.": "Saved.",
+    "Failed to create record.": "Nothing is saved yet; see below what is missing or wrong.",
+    "Failed to save record.": "Nothing is saved yet; see below what is missing or wrong.",
+}
+
+
+def said(message: str) -> str:
+    """A message to the person, in this site's words."""
+    return _SAID.get(message, message)
+
+
 def init_app(app: Flask) -> None:
     """Offer the functions to templates as filters of the same names."""
     for function in (
@@ -91,5 +105,6 @@ def init_app(app: Flask) -> None:
         span,
         moment,
         minutes,
+        said,
     ):
         app.add_template_filter(function, f"host_{function.__name__}")

@@ -23,7 +23,15 @@ from wtforms import (
     TextAreaField,
     TimeField,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, Regexp
+from wtforms.validators import (
+    DataRequired,
+    InputRequired,
+    Length,
+    NumberRange,
+    Optional,
+    Regexp,
+    StopValidation,
+)
 from wtforms.validators import ValidationError as Invalid
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -58,6 +66,21 @@ def options(pairs: Iterable[tuple[Any, str]]) -> list[SelectChoice]:
     return [SelectChoice(value, label) for value, label in pairs]
 
 
+def one_of(noun: str) -> Any:
+    """A SELECT of ids in which nobody is chosen by accident; see `to_choose`."""
+
+    def chosen(form: Any, field: Field) -> None:
+        if not field.data:
+            raise StopValidation(f"Choose {noun}.")
+
+    return SelectField(noun.split()[-1].capitalize(), coerce=int, validators=[chosen])
+
+
+def to_choose(noun: str, choices: list[SelectChoice]) -> list[SelectChoice]:
+    """Put a choice that is none before several."""
+    return choices if len(choices) == 1 else [SelectChoice(0, f"Choose {noun}"), *choices]
+
+
 def agency_options() -> list[SelectChoice]:
     return options((agency.id, agency.name) for agency in visible_agencies())
 
@@ -67,7 +90,7 @@ class ClientForm(BaseForm):
     last_name = text("Last name", required=True)
     date_of_birth = day("Date of birth", required=True)
     gender = SelectField("Gender", choices=options(GENDERS))
-    agency_id = SelectField("Agency", coerce=int)
+    agency_id = one_of("an agency")
     terminated_on = day(
         "Services ended on", hint="The last day of services; empty while they last."
     )
@@ -75,7 +98,7 @@ class ClientForm(BaseForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.agency_id.choices = agency_options()
+        self.agency_id.choices = to_choose("an agency", agency_options())
 
     def validate_date_of_birth(self, field: Field) -> None:
         if field.data and not EARLIEST <= field.data <= clock.now().date():
@@ -181,10 +204,10 @@ class AuthorizationForm(BaseForm):
 
 
 class AppointmentForm(BaseForm):
-    agency_id = SelectField("Agency", coerce=int)
+    agency_id = one_of("an agency")
     kind = SelectField("Kind", choices=options(KINDS.items()))
-    client_id = SelectField("Client", coerce=int)
-    staff_id = SelectField("Staff", coerce=int)
+    client_id = one_of("a client")
+    staff_id = one_of("staff")
     date = day("Date", required=True)
     start = TimeField("Start", validators=[InputRequired("Start is required.")])
     end = TimeField("End", validators=[InputRequired("End is required.")])
@@ -195,9 +218,9 @@ class AppointmentForm(BaseForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.agency_id.choices = agency_options()
-        self.client_id.choices = _people(Client)
-        self.staff_id.choices = _people(Staff)
+        self.agency_id.choices = to_choose("an agency", agency_options())
+        self.client_id.choices = to_choose("a client", _people(Client))
+        self.staff_id.choices = to_choose("staff", _people(Staff))
 
     def validate_end(self, field: Field) -> None:
         if self.start.data and field.data and field.data <= self.start.data:
