@@ -7,7 +7,7 @@ from typing import Any
 from .kinds import KINDS
 from .models import RunCount
 from .overview import KindOverview
-from .rotating import Rotated
+from .rotating import SEALED, Rotated
 
 _NUMBERS = {
     "pull": ("fetched", "new", "changed", "unchanged", "set_aside"),
@@ -44,7 +44,11 @@ _CHANGES = {
 
 def rotated_lines(rotated: Rotated) -> list[str]:
     """Return the lines that tell what was sealed anew."""
-    told = ", ".join(f"{count:,} {what}" for what, count in rotated.done.items() if count)
+    told = ", ".join(
+        f"{count:,} {column.one if count == 1 else column.many}"
+        for column in SEALED
+        if (count := rotated.done[column.many])
+    )
     first = f"Sealed anew with key {rotated.key}: {told}." if told else "Nothing to do."
     return [first, f"No value needs another key than {rotated.key} any more."]
 

@@ -16,7 +16,8 @@ from .content import content_place
 from .crypto import Sealer, front_of, key_of
 from .database import begin_write
 from .errors import Sealed
-from .models import Connection, Content, ReplacedContent
+from .models import Connection, Content, ExportPart, ReplacedContent
+from .reports.exports import place_of_part
 
 #: A transaction reads so many values at most, and so many bytes beside its first value.
 _BATCH, _BYTES = 200, 4 << 20
@@ -60,13 +61,22 @@ def _place_of_content(row: Any) -> tuple[object, ...]:
 
 SEALED = (
     SealedColumn("token", "tokens", Connection.__table__, "token_sealed", token_place),
-    SealedColumn("version", "versions of notes", Content.__table__, "sealed", _place_of_content),
     SealedColumn(
-        "replaced version",
+        "version of a note", "versions of notes", Content.__table__, "sealed", _place_of_content
+    ),
+    SealedColumn(
+        "replaced version of a note",
         "replaced versions of notes",
         ReplacedContent.__table__,
         "sealed",
         _place_of_content,
+    ),
+    SealedColumn(
+        "piece of an export",
+        "pieces of exports",
+        ExportPart.__table__,
+        "sealed",
+        lambda row: place_of_part(row.account_id, row.export_id, row.number),
     ),
 )
 
@@ -220,5 +230,6 @@ def _change(column: SealedColumn) -> Any:
 
 def _named(column: SealedColumn, row: Any) -> str:
     account = row.id if column.table is Connection.__table__ else row.account_id
-    which = f" {row.version} of note {row.note_id}" if hasattr(row, "note_id") else ""
-    return f"{column.one}{which} of account {account}, key {key_of(getattr(row, column.name))!r}"
+    noted = hasattr(row, "note_id")
+    what = f"version {row.version} of note {row.note_id}" if noted else column.one
+    return f"{what} of account {account}, key {key_of(getattr(row, column.name))!r}"

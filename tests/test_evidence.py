@@ -84,6 +84,21 @@ def test_it_tells_note_version_signatures_checksums_and_the_run(
         assert stored == facts["stored_sha256"]
 
 
+def test_it_tells_who_mapped_it_or_that_nobody_does_any_more(
+    practice: Practice, ada: Person
+) -> None:
+    row = rendered(practice)
+    own = (Mapping.kind == "note", Mapping.vendor_id == row.note_id)
+    with practice.app.app_context():
+        practice.session.execute(update(Mapping).where(*own).values(state="user", by="cy"))
+        practice.session.commit()
+    assert "User, by cy, 20 Nov 2026" in sheet(ada, row)
+    with practice.app.app_context():
+        practice.session.execute(delete(Mapping).where(*own))
+        practice.session.commit()
+    assert "Not mapped to it any more" in sheet(ada, row)
+
+
 def test_a_checksum_that_no_longer_fits_is_told(practice: Practice, ada: Person) -> None:
     row = rendered(practice)
     with practice.app.app_context():

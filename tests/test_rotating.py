@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,9 +25,18 @@ from ensora_plugin.connecting import token_of
 from ensora_plugin.content import content_place
 from ensora_plugin.crypto import Sealer, key_of
 from ensora_plugin.errors import Sealed
-from ensora_plugin.models import Base, Connection, Content, RenderingRow, ReplacedContent
+from ensora_plugin.models import (
+    Base,
+    Connection,
+    Content,
+    Export,
+    RenderingRow,
+    ReplacedContent,
+)
 from ensora_plugin.plugin import state_of
 from ensora_plugin.rendering import render_due
+from ensora_plugin.reports.exports import make_export, pieces_of
+from ensora_plugin.reports.spec import REPORTS
 from ensora_plugin.rotating import SEALED, rotate
 from tests.opened import open_small
 from tests.practices import CONFIG, KEY, Practice
@@ -50,11 +60,30 @@ def small() -> Small:
 
 @pytest.fixture
 def sealed(database_url: str) -> Iterator[Practice]:
-    """Notes that were pulled and mapped under the old key, one replaced version among them."""
+    """Notes pulled and mapped under the old key, with a replaced version and an export."""
     with open_small(database_url, small()) as practice:
         practice.run(ACCOUNT, "pull", "automap")
         put(practice, ReplacedContent.__table__, ["other"], at=utcnow())
+        export(practice)
         yield practice
+
+
+def export(practice: Practice) -> None:
+    """Let somebody ask for a file of all notes, and a worker make it."""
+    wanted = {"report": list(REPORTS)[-1], "choice": {}, "form": "csv", "total": 12}
+    asked = Export(
+        account_id=practice.account_id(ACCOUNT),
+        owner="1",
+        by="ada",
+        may_map=True,
+        state="due",
+        ends_at=utcnow() + timedelta(days=1),
+        **wanted,
+    )
+    practice.session.add(asked)
+    practice.session.commit()
+    state = practice.state
+    assert make_export(practice.session, state.host, state.sealer, asked.id, 60)
 
 
 def put(
@@ -93,6 +122,10 @@ def opened(practice: Practice, sealer: Sealer) -> int:
         for row in session.execute(select(model.__table__)):
             sealer.open(row.sealed, *content_place(row.account_id, row.note_id, row.version))
             count += 1
+    for one in session.scalars(select(Export)):
+        pieces = list(pieces_of(session, sealer, one))
+        assert sum(map(len, pieces)) == one.size > 0
+        count += len(pieces)
     for connection in session.scalars(select(Connection)):
         assert token_of(connection, sealer)
         count += 1
@@ -146,7 +179,8 @@ def test_afterwards_no_value_needs_the_old_key(sealed: Practice) -> None:
     assert set(before) == {"test"}
     said = terminal(sealed, NEW_KEYS, KEY)
     assert said.stdout == (
-        "Sealed anew with key new: 2 tokens, 12 versions of notes, 1 replaced versions of notes.\n"
+        "Sealed anew with key new: 2 tokens, 12 versions of notes, 1 replaced version of a note, "
+        "1 piece of an export.\n"
         "No value needs another key than new any more.\n"
     )
     assert keys(sealed) == ["new"] * len(before)

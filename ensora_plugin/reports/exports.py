@@ -87,7 +87,7 @@ def pieces_of(session: AnySession, sealer: Sealer, export: Export) -> Iterator[b
                 ExportPart.export_id == export.id, ExportPart.number == number
             )
         )
-        yield sealer.open(sealed or b"", *_place(export.account_id, export.id, number))
+        yield sealer.open(sealed or b"", *place_of_part(export.account_id, export.id, number))
 
 
 def waiting_exports(session: Session) -> list[int]:
@@ -229,11 +229,11 @@ def _scope_of(export: Export, account: str) -> Scope:
 def _keep(session: Session, sealer: Sealer, export: Export, out: IO[bytes]) -> None:
     number = 0
     while piece := out.read(_PIECE):
-        sealed = sealer.seal(piece, *_place(export.account_id, export.id, number))
+        sealed = sealer.seal(piece, *place_of_part(export.account_id, export.id, number))
         key = {"export_id": export.id, "number": number, "account_id": export.account_id}
         session.execute(insert(ExportPart).values(**key, sealed=sealed))
         number += 1
 
 
-def _place(account_id: int, export_id: int, number: int) -> tuple[object, ...]:
+def place_of_part(account_id: int, export_id: int, number: int) -> tuple[object, ...]:
     return (account_id, "export_part", export_id, number, "sealed")
