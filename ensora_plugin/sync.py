@@ -140,9 +140,7 @@ def _pull(services: Services, claimed: Claim) -> None:
         # Nothing is open while the vendor answers.
         session.rollback()
         _check_organization(vendor, organization_id)
-        quiet = [
-            kind for kind in KINDS if not _pull_kind(services, claimed, vendor, kind, place)
-        ]
+        quiet = [kind for kind in KINDS if not _pull_kind(services, claimed, vendor, kind, place)]
     if quiet:
         begin_write(session)
         _hold(services, claimed, "pull")

@@ -65,7 +65,8 @@ def fill(practice: Practice) -> None:
         keys = [{"host_id": one} | ({"match_key": one} if more else {}) for one in students]
         copies(session, model, STUDENTS, keys.__getitem__, entity="client")
     copies(session, Note, NOTES, lambda n: _old_note(n, students))
-    stand = {"unrendered": False, "state": "auto", "at": session.scalar(select(Mapping.at).limit(1)), **key}
+    at = session.scalar(select(Mapping.at).limit(1))
+    stand = {"unrendered": False, "state": "auto", "at": at, **key}
     pairs = [("student", one) for one in students] + [("note", f"old-{n}") for n in range(NOTES)]
     other = session.scalar(text("SELECT to_regclass('visits')"))
     rows = [
