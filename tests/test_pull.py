@@ -115,9 +115,8 @@ def test_a_feed_with_nothing_new_costs_one_request_and_no_row(practice: Practice
     with statements(practice) as sent:
         run = practice.run(ACCOUNT, "pull")
     asked = [entry["path"] for entry in journal.entries()]
-    assert sorted(path for path in asked if path != "/v1/me") == [
-        *("/v1/notes", "/v1/sites", "/v1/students", "/v1/users"),
-    ]
+    feeds = ("/v1/sites", "/v1/students", "/v1/users", "/v1/session-notes")
+    assert [asked.count(path) for path in feeds] == [1, 1, 1, 1]
     # Only the run itself is written down.
     written = [one.split()[2 if one.startswith("INSERT") else 1] for one in sent if wrote(one)]
     assert {name.strip('"') for name in written} == {
@@ -125,6 +124,13 @@ def test_a_feed_with_nothing_new_costs_one_request_and_no_row(practice: Practice
     }
     assert practice.session.execute(select(Feed.kind, Feed.cursor, Feed.moved_at)).all() == before
     assert practice.counts(run)["note"].fetched == 0
+    # A cursor does not stay good for ever.
+    practice.session.rollback()
+    with time_machine.travel(utcnow() + timedelta(days=2)):
+        practice.run(ACCOUNT, "pull")
+    after = practice.session.execute(select(Feed.kind, Feed.cursor, Feed.moved_at)).all()
+    assert {row.kind for row in after} == {row.kind for row in before}
+    assert set(after).isdisjoint(before)
 
 
 def wrote(statement: str) -> bool:
