@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import httpcore2
@@ -33,14 +34,20 @@ class Deadline:
         return left if timeout is None else min(timeout, left)
 
 
+@cache
+def trusted() -> ssl.SSLContext:
+    """Return whom this process trusts: read once, since that costs more than a quiet pull."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class DeadlineTransport(httpx2.HTTPTransport):
     """httpx's own transport, each of whose waits ends at the deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(verify=trusted(), trust_env=False)
         self._pool.close()
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            ssl_context=trusted(),
             network_backend=_Backend(deadline),
         )
 

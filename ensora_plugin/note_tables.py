@@ -102,5 +102,6 @@ def temporary(session: AnySession, table: Table) -> Iterator[Table]:
 
 @lru_cache(maxsize=64)
 def _made_and_dropped(table: Table, dialect: Dialect) -> tuple[str, str]:
-    """Return the statements that create and drop a table; only other ones are kept compiled."""
-    return tuple(str(one(table).compile(dialect=dialect)) for one in (CreateTable, DropTable))
+    """Return the statements that create and drop a table; SQLAlchemy keeps only others compiled."""
+    create, drop = CreateTable(table), DropTable(table)
+    return str(create.compile(dialect=dialect)), str(drop.compile(dialect=dialect))

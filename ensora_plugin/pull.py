@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -34,6 +35,9 @@ from .set_aside import write_set_aside
 from .templates_seen import template_fields
 from .trying import groups_of, notes_of, touch
 
+#: The cursor of a feed that brings nothing is written down so often.
+_KEPT = timedelta(days=1)
+
 
 @dataclass
 class Tally:
@@ -54,14 +58,21 @@ def stored_cursor(session: AnySession, account_id: int, kind: Kind) -> str | Non
 
 
 def brings_nothing(session: AnySession, account_id: int, kind: Kind, page: Page[Any]) -> bool:
-    """Tell whether there is nothing to write of a page: no record, and its cursor is the one that
-    it was asked for with.
+    """Tell whether there is nothing to write of a page: a last one without a record.
+
+    Its cursor stands where the one before it does. It is kept once a day all the same, since a
+    cursor does not stay good for ever; and what was set aside behind it may be readable by now.
     """
-    if page.items or page.cursor is None or page.cursor != page.asked:
+    if page.items or page.has_more or page.stuck or page.asked is None:
         return False
-    # What was set aside at this cursor may be readable by now.
     aside = exists().where(SetAside.account_id == account_id, SetAside.kind == kind.name)
-    return not session.scalar(select(aside))
+    kept = exists().where(
+        Feed.account_id == account_id,
+        Feed.kind == kind.name,
+        Feed.cursor == page.asked,
+        Feed.moved_at > utcnow() - _KEPT,
+    )
+    return bool(session.scalar(select(and_(kept, ~aside))))
 
 
 def write_page(

@@ -84,7 +84,7 @@ def _mapped(work: Work, records: Any = None) -> Any:
 
 def _due(work: Work) -> Iterator[Any]:
     """Yield note id, appointment id (ours and the host's) of what is to be rendered."""
-    waiting = select(Mapping.id).where(*_unrendered(work)).limit(_FEW + 1).subquery()
+    waiting = select(Mapping.id).where(_unrendered(work)).limit(_FEW + 1).subquery()
     count = work.session.scalar(select(func.count()).select_from(waiting)) or 0
     if not count:
         work.session.rollback()
@@ -97,7 +97,7 @@ def _due(work: Work) -> Iterator[Any]:
     statement = (
         _mapped(work, records)
         .outerjoin(RenderingRow, done)
-        .where(*_unrendered(work))
+        .where(_unrendered(work))
         .where(Note.status == "published", Note.date.is_not(None), to_render())
         # Day and start.
         .order_by(Note.sort_key, Note.id)
@@ -118,10 +118,7 @@ def _due(work: Work) -> Iterator[Any]:
         after = tuple(rows[-1][:2])
 
 
-def _unrendered(work: Work) -> tuple[ColumnElement[bool], ...]:
-    """The conditions on mappings of notes that may have something to render."""
-    return (
-        Mapping.account_id == work.account_id,
-        Mapping.kind == NOTE.name,
-        Mapping.unrendered,
-    )
+def _unrendered(work: Work) -> ColumnElement[bool]:
+    """The condition that a mapping is of a note that may have something to render."""
+    own = Mapping.account_id == work.account_id, Mapping.kind == NOTE.name
+    return and_(*own, Mapping.unrendered)

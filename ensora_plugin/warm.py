@@ -20,6 +20,7 @@ from .clock import utcnow
 from .config import Settings
 from .crypto import Sealer
 from .database import IMMEDIATE
+from .deadline import trusted
 from .host import HostAdapter
 from .models import Connection
 from .pages import Page
@@ -37,6 +38,7 @@ def warm_up(link: Link, host: HostAdapter, settings: Settings, sealer: Sealer) -
     `link` is a connection without a transaction. Returns False where there is no account yet whose
     name the host knows, or no key to seal with.
     """
+    trusted()
     if not sealer.ready:
         return False
     link = link.execution_options(**{IMMEDIATE: True})

@@ -53,6 +53,14 @@ AND later.appointment_id = r.appointment_id AND later.id <> r.id AND later.appli
 AND later.version >= r.version) AND NOT EXISTS (SELECT 1 FROM appointment_signature s
 WHERE CAST(s.appointment_id AS VARCHAR(40)) = r.appointment_id AND s.source = r.note_id
 AND s.source_version = r.version)"""
+#: A rendering pass looks only at mappings that are marked.
+_NEVER_LOOKED_AT = """
+SELECT m.vendor_id, n.version FROM ensora_mapping m JOIN ensora_note n
+ON n.account_id = m.account_id AND n.vendor_id = m.vendor_id
+WHERE m.kind = 'note' AND m.host_id IS NOT NULL AND NOT m.unrendered AND NOT EXISTS (
+SELECT 1 FROM ensora_rendering r WHERE r.account_id = m.account_id AND r.note_id = m.vendor_id
+AND r.version = n.version AND r.appointment_id = m.host_id
+AND r.state IN ('rendered', 'replaced'))"""
 _AUTO_OVER_PERSON = """
 SELECT m.kind, m.vendor_id FROM ensora_mapping m WHERE m.state = 'auto' AND EXISTS (
 SELECT 1 FROM ensora_history h WHERE h.account_id = m.account_id AND h.kind = m.kind
@@ -92,6 +100,7 @@ ALWAYS = (
     ("I-02", "the host did what no row of ours says", _UNKNOWN),
     ("I-02", "a signature window of a note without its row", _WINDOW_WITHOUT_ROW),
     ("I-20", "an applied note that stands nowhere", _ROW_WITHOUT_WINDOW),
+    ("I-20", "a version to render that no run would look at", _NEVER_LOOKED_AT),
     ("I-03", "automap over a person's mapping", _AUTO_OVER_PERSON),
     ("I-03", "automap made a rejected pair again", _REJECTED_AGAIN),
     ("I-04", "a person's mapping without its row of history", _PERSON_WITHOUT_HISTORY),

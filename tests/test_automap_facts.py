@@ -100,6 +100,46 @@ def test_a_student_maps_where_all_four_facts_are_equal(sqlite_url: str) -> None:
         assert outcome(practice, STUDENT) == expected
 
 
+SITES = [
+    # the agency's name, the site's, what becomes of the site
+    ("Northside", "  NORTHSIDE\u00a0", "maps"),
+    ("Ko\u0308ln", "K\u00f6ln", "maps"),
+    ("Stra\u00dfe One", "STRASSE  one", "maps"),
+    ("O'Brien House", "O\u2019Brien House", "no_agency_of_that_name"),
+    ("Westside", "Westside Annex", "no_agency_of_that_name"),
+]
+
+
+def test_a_site_maps_where_its_name_is_equal(sqlite_url: str) -> None:
+    small, expected = Small(), {}
+    for agency_name, name, told in SITES:
+        agency = small.agency(agency_name)
+        expected[small.site(name)] = str(agency) if told == "maps" else told
+    with open_small(sqlite_url, small) as practice:
+        practice.run()
+        assert outcome(practice, SITE) == expected
+
+
+def test_a_student_who_moves_to_another_site_maps_by_it_and_a_mapped_one_stays(
+    sqlite_url: str,
+) -> None:
+    small = Small()
+    for name in ("One", "Two"):
+        small.agency(name)
+        small.site(name)
+    small.client("Amir Stays")
+    small.student("Amir Stays")
+    small.client("Lina Moves", agency=2)
+    small.student("Lina Moves")
+    with open_small(sqlite_url, small) as practice:
+        practice.run()
+        assert outcome(practice, STUDENT) == {"student-1": "1", "student-2": "other_agency"}
+        for student in ("student-1", "student-2"):
+            practice.store.change(ORGANIZATION, "students", student, siteId="site-2")
+        practice.run()
+        assert outcome(practice, STUDENT) == {"student-1": "1", "student-2": "2"}
+
+
 USERS = [
     # the staff's name and email, the user's, what becomes of the user
     ("Jo One", "one@x.example", "JO ONE", "ONE@x.example ", "maps"),

@@ -18,7 +18,7 @@ from ensora_plugin import configure_sqlite, include_name
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import NotMigrated
 from ensora_plugin.migrating import VERSION_TABLE, alembic_config, require_migrated, upgrade
-from ensora_plugin.models import Base, Connection, History, Mapping
+from ensora_plugin.models import Base, Connection, History, Mapping, Note, RenderingRow
 
 
 @pytest.fixture
@@ -86,6 +86,30 @@ def test_down_to_nothing_and_up_again(engine: Engine, session: Session) -> None:
         assert left == 0
     assert upgrade(engine)
     require_migrated(engine)
+
+
+def test_what_was_rendered_before_mappings_told_it_is_not_looked_at_again(
+    engine: Engine, session: Session
+) -> None:
+    at = utcnow()
+    for number, state in ((1, "rendered"), (2, "refused"), (3, None)):
+        key = {"account_id": 1, "vendor_id": f"note-{number}"}
+        people = {"site_id": "s", "student_id": "t", "user_id": "u", "template": "SOAP"}
+        signed = {"therapist_signed": False, "guardian_signed": False}
+        row = {"version": 1, "status": "published", "modified_at": at, "sort_key": "", **people}
+        session.add(Note(**key, **row, **signed, checksum=b"0"))
+        session.add(Mapping(**key, kind="note", host_id=str(number), state="auto", at=at))
+        if state:
+            told = {"state": state, "applied": True, "refusals": [], "signatures": {}, "at": at}
+            place = {"account_id": 1, "note_id": f"note-{number}", "appointment_id": str(number)}
+            session.add(RenderingRow(**place, **told, version=1))
+    session.commit()
+    with engine.connect() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+        connection.commit()
+    assert upgrade(engine)
+    left = session.scalars(select(Mapping.vendor_id).where(Mapping.unrendered))
+    assert set(left) == {"note-2", "note-3"}
 
 
 def test_a_database_without_the_tables_or_of_a_later_version_is_told_in_words(

@@ -23,6 +23,7 @@ from tests.five_students import NAMES, calm, five, forget_cursors, play, student
 from tests.opened import Mortal, by_person, open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT, ORGANIZATION
+from tests.test_statement_counts import statements
 
 
 @pytest.fixture
@@ -103,6 +104,37 @@ def test_a_page_that_comes_twice_is_counted_as_unchanged(practice: Practice) -> 
     count = practice.counts(practice.run(ACCOUNT, "pull"))["student"]
     assert (count.fetched, count.new, count.changed, count.unchanged) == (7, 5, 0, 2)
     assert students(practice) == NAMES
+
+
+def test_a_feed_with_nothing_new_costs_one_request_and_no_row(practice: Practice) -> None:
+    practice.run(ACCOUNT, "pull")
+    before = practice.session.execute(select(Feed.kind, Feed.cursor, Feed.moved_at)).all()
+    journal = practice.emulator.extensions["emulator"].journal
+    journal.clear()
+    practice.session.rollback()
+    with statements(practice) as sent:
+        run = practice.run(ACCOUNT, "pull")
+    asked = [entry["path"] for entry in journal.entries()]
+    feeds = ("/v1/sites", "/v1/students", "/v1/users", "/v1/session-notes")
+    assert [asked.count(path) for path in feeds] == [1, 1, 1, 1]
+    # Only the run itself is written down.
+    written = [one.split()[2 if one.startswith("INSERT") else 1] for one in sent if wrote(one)]
+    assert {name.strip('"') for name in written} == {
+        *("ensora_run", "ensora_run_count", "ensora_connection"),
+    }
+    assert practice.session.execute(select(Feed.kind, Feed.cursor, Feed.moved_at)).all() == before
+    assert practice.counts(run)["note"].fetched == 0
+    # A cursor does not stay good for ever.
+    practice.session.rollback()
+    with time_machine.travel(utcnow() + timedelta(days=2)):
+        practice.run(ACCOUNT, "pull")
+    after = practice.session.execute(select(Feed.kind, Feed.cursor, Feed.moved_at)).all()
+    assert {row.kind for row in after} == {row.kind for row in before}
+    assert set(after).isdisjoint(before)
+
+
+def wrote(statement: str) -> bool:
+    return statement.startswith(("INSERT", "UPDATE", "DELETE"))
 
 
 def test_pages_without_records_are_read_over(practice: Practice) -> None:

@@ -13,7 +13,15 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from demo.host.models import Appointment
-from ensora_plugin.models import Connection, Mapping, Note, Student
+from ensora_plugin.models import (
+    Connection,
+    Directory,
+    DirectoryAgency,
+    Mapping,
+    Membership,
+    Note,
+    Student,
+)
 from tests.other_models import Visit
 from tests.plans import Plans, Step, plans
 from tests.practices import Practice
@@ -49,9 +57,16 @@ def full(practice: Practice) -> Practice:
 def fill(practice: Practice) -> None:
     session, key = practice.session, {"account_id": practice.account_id(ACCOUNT)}
     students = [f"old-student-{n}" for n in range(STUDENTS)]
-    copies(session, Student, STUDENTS, lambda n: {"vendor_id": students[n], "why": None})
+    told = [{"vendor_id": one, "match_key": one, "why": None} for one in students]
+    copies(session, Student, STUDENTS, lambda n: told[n])
+    # All of one site and one agency, as in a practice of any size.
+    copies(session, Membership, STUDENTS, lambda n: {"vendor_id": students[n]}, kind="student")
+    for model, more in ((Directory, True), (DirectoryAgency, False)):
+        keys = [{"host_id": one} | ({"match_key": one} if more else {}) for one in students]
+        copies(session, model, STUDENTS, keys.__getitem__, entity="client")
     copies(session, Note, NOTES, lambda n: _old_note(n, students))
-    stand = {"state": "auto", "at": session.scalar(select(Mapping.at).limit(1)), **key}
+    at = session.scalar(select(Mapping.at).limit(1))
+    stand = {"unrendered": False, "state": "auto", "at": at, **key}
     pairs = [("student", one) for one in students] + [("note", f"old-{n}") for n in range(NOTES)]
     other = session.scalar(text("SELECT to_regclass('visits')"))
     rows = [
@@ -68,12 +83,12 @@ def fill(practice: Practice) -> None:
     session.commit()
 
 
-def copies(session: Any, model: Any, count: int, changes: Any) -> None:
+def copies(session: Any, model: Any, count: int, changes: Any, **which: str) -> None:
     """Insert copies of one row, each with changes of its own."""
     table = model.__table__
-    row = dict(session.execute(select(table).limit(1)).mappings().one())
+    row = dict(session.execute(select(table).filter_by(**which).limit(1)).mappings().one())
     if table.name.startswith("ensora_"):
-        row.pop("id")
+        row.pop("id", None)
     session.execute(insert(table), [row | changes(n) for n in range(count)])
 
 
@@ -159,6 +174,35 @@ def test_people_are_mapped_by_the_indices_of_what_stands_beside_them(
         # Those of no more than a page are read whole.
         large = [step for step in own if step.table in ("ensora_mapping", "ensora_student")]
         assert [step for step in large if step.again and not narrow(step)] == []
+
+
+def test_who_shares_an_agency_is_looked_up_pair_by_pair(full: Practice) -> None:
+    found = plans_of_few(full)
+    beside = ("ensora_membership", "ensora_directory_agency")
+    own = [
+        step
+        for step in found.steps
+        if "equal_pair" in step.statement
+        and "ensora_student" in step.statement
+        and step.table in beside
+    ]
+    assert {step.table for step in own} == set(beside)
+    assert [step for step in own if not step.by] == []
+
+
+def test_a_rendering_pass_reads_only_the_notes_that_may_have_something_to_render(
+    full: Practice,
+) -> None:
+    full.run(ACCOUNT, "render")
+    # PostgreSQL looks at what changed much by itself, some time after.
+    full.session.execute(text("ANALYZE"))
+    full.session.commit()
+    with plans(full.state.engine) as found:
+        full.run(ACCOUNT, "render")
+    assert [step for step in found.read("ensora_note") if not narrow(step)] == []
+    mappings = [step for step in found.read("ensora_mapping") if "unrendered" in step.statement]
+    assert mappings
+    assert [step for step in mappings if not step.by] == []
 
 
 def test_a_step_that_reads_a_table_whole_is_seen(full: Practice) -> None:
