@@ -13,18 +13,30 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 
 from .access import Scope
 from .columns import with_columns
-from .database import AnySession
+from .database import AnySession, pinned_join
 from .filters import Filters
 from .host import HostAdapter
 from .joins import mapping_of
 from .kept import kept
 from .kinds import NOTE, SITE, Kind
 from .models import Mapping, Note, RenderingRow
-from .searching import found, words_of
+from .searching import sought, words_of
 
 PAGE = 50
 
@@ -109,7 +121,7 @@ def _kept_page(
     key = (kind.name, form, place, bounds, typed, days)
 
     def build() -> Any:
-        keys = _keys(scope, kind, filters, position).limit(PAGE + 1)
+        keys = _keys(scope, kind, filters, position)
         return _ordered(with_columns(scope, host, kind, keys), kind, filters)
 
     return kept(scope, host, key, build)
@@ -178,25 +190,39 @@ def _rendered_as(rendering: str) -> ColumnElement[bool]:
     return told if rendering in states else and_(Mapping.host_id.is_not(None), ~told)
 
 
-def _keys(
-    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None
-) -> Select[Any]:
-    """SELECT the ids of the page's records, in the order of the list (or against it)."""
-    model: Any = kind.model
-    statement = (
-        _columns(kind)
-        .outerjoin(Mapping, mapping_of(kind))
-        .where(chosen(scope, kind, filters), _in_state(kind, filters))
-    )
-    if filters.search.strip():
-        statement = statement.where(found(scope, kind, filters.search))
-    if position is not None:
-        order = filters.order(kind)
-        here = tuple_(getattr(model, order.column), model.id)
-        there = tuple_(bindparam("place_key", position[0]), bindparam("place_id", position[1]))
-        descending = order.descending != bool(filters.before)
-        statement = statement.where(here < there if descending else here > there)
-    return _ordered(statement, kind, filters)
+def _keys(scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None) -> Any:
+    """SELECT the ids of the page's records, and of one more, in the order of the list (or against
+    it).
+    """
+
+    def page(rows: Select[Any], most: Any = PAGE + 1) -> Select[Any]:
+        rows = rows.outerjoin(Mapping, mapping_of(kind)).where(
+            chosen(scope, kind, filters), _in_state(kind, filters), _behind(kind, filters, position)
+        )
+        return _ordered(rows, kind, filters).limit(most)
+
+    rows = _columns(kind)
+    if not filters.search.strip():
+        return page(rows)
+    # Either way by itself is slow where the other one is quick; a page of none costs nothing.
+    wanted = sought(scope, kind, filters.search)
+    table = kind.model.__table__
+    found = pinned_join(wanted.ids, table, table.c.id == wanted.ids.c.id)
+    few = page(rows.select_from(found), case((wanted.few, PAGE + 1), else_=0))
+    many = page(rows.where(wanted.condition), case((wanted.few, 0), else_=PAGE + 1))
+    return union_all(*(select(part.subquery()) for part in (few, many)))
+
+
+def _behind(
+    kind: Kind, filters: Filters, position: tuple[str, int, int] | None
+) -> ColumnElement[bool]:
+    """Return the condition that a record comes after (or before) the page that led here."""
+    if position is None:
+        return true()
+    order = filters.order(kind)
+    here = tuple_(getattr(kind.model, order.column), kind.model.id)
+    there = tuple_(bindparam("place_key", position[0]), bindparam("place_id", position[1]))
+    return here < there if order.descending != bool(filters.before) else here > there
 
 
 def _columns(kind: Kind) -> Select[Any]:
