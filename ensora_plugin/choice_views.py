@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from flask import request
 
 from .changing import lock_account
 from .choices import find_at_host, options
@@ -11,6 +14,7 @@ from .explain import explain
 from .htmx import fragment
 from .kinds import Kind
 from .row_views import row_of
+from .rows import RowView
 from .views import filters_of, views_of
 from .web import ROW, bp, connection_of, needs, open_kind, scope_of, state_of_app
 
@@ -25,9 +29,17 @@ def row_options(slug: str, record_id: int) -> Any:
     offered = options(state.session, scope_of(), state.host, kind, row[0], search)
     if search and not offered and kind.compared and _found_at_host(kind, search):
         offered = options(state.session, scope_of(), state.host, kind, row[0], search)
-    view = views_of(kind, [row])[0]
+    view = _as_seen(kind, row)
     create = any(icon.symbol == "create" and icon.enabled for icon in view.icons)
     return fragment("options.html", row=view, options=offered, search=search, create=create)
+
+
+def _as_seen(kind: Kind, row: Any) -> RowView:
+    """Return a row with the version that the person has before them: what they choose is refused
+    where somebody changed it since.
+    """
+    view = views_of(kind, [row])[0]
+    return replace(view, version=request.args.get("seen", view.version, type=int))
 
 
 def _found_at_host(kind: Kind, search: str) -> bool:
@@ -57,7 +69,7 @@ def row_why(slug: str, record_id: int) -> Any:
     )
     facts = [{fact.label: fact for fact in one.facts} for one in told.candidates]
     vendor = {label: fact.vendor for one in facts for label, fact in one.items()}
-    view = views_of(kind, [row])[0]
+    view = _as_seen(kind, row)
     return fragment(
         "why.html", row=view, told=told, facts=facts, vendor=vendor, labels=list(vendor)
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Bundle, aliased
 
 from .access import Scope
 from .applying import standing_version
@@ -33,7 +33,7 @@ def with_columns(
     scope: Scope,
     host: HostAdapter,
     kind: Kind,
-    keys: Select[Any],
+    keys: Any,
     more: Callable[[Any], Iterable[ColumnElement[Any]]] = lambda _entity: (),
 ) -> Select[Any]:
     """SELECT what the rows of a kind show; `keys` chooses them by id, vendor_id and nearest.
@@ -45,7 +45,7 @@ def with_columns(
     entity = _mapped_entities(scope, host, kind, page)
     statement: Any = (
         select(
-            model,
+            _record(kind),
             model.id.label("id"),
             model.sort_key.label("sort_key"),
             kind.settled.label("settled"),
@@ -80,6 +80,16 @@ def with_facts(
     if kind is NOTE:
         return _with_note(statement, scope, host, entity)
     return _with_directory(statement, scope, host, kind, entity)
+
+
+#: Columns of a record that no row shows.
+_UNSHOWN = frozenset(("checksum", "modified_at", "match_key", "suggested_by", "touched", "seen"))
+
+
+def _record(kind: Kind) -> Any:
+    """The record as the first column of a row; not the ORM's, of which a page would make fifty."""
+    shown = (one.key for one in kind.model.__mapper__.column_attrs if one.key not in _UNSHOWN)
+    return Bundle("record", *(getattr(kind.model, name) for name in shown))
 
 
 def _mapped_entities(scope: Scope, host: HostAdapter, kind: Kind, page: Any) -> Any:

@@ -19,24 +19,26 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     exists,
     or_,
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy import cast as cast_as
 
 from .access import Scope
 from .columns import with_columns
-from .database import AnySession
+from .database import AnySession, pinned_join
 from .filters import Filters
 from .host import HostAdapter
 from .joins import mapping_of, rendering_of_note
 from .kept import kept
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import Mapping, Membership, Note, RenderingRow
-from .searching import found, words_of
+from .searching import sought, words_of
 
 PAGE = 50
 #: What stands for a row in an address beside its sort key: a record's number, or a host's id.
@@ -155,7 +157,7 @@ def _kept_page(
     key = (kind.name, form, report, place, bounds, typed, days)
 
     def build() -> Any:
-        keys = _keys(scope, kind, filters, position).limit(size + 1)
+        keys = _keys(scope, kind, filters, position, size + 1)
         return _ordered(columns(scope, host, kind, keys), kind, filters)
 
     return kept(scope, host, key, build)
@@ -252,18 +254,40 @@ def _refused_for(code: str) -> ColumnElement[bool]:
 
 
 def _keys(
-    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None
-) -> Select[Any]:
-    """SELECT the ids of the page's records, in the order of the list (or against it)."""
-    model: Any = kind.model
-    statement = matching(scope, kind, filters, *_columns(kind).selected_columns)
-    if position is not None:
-        order = filters.order(kind)
-        here = tuple_(getattr(model, order.column), model.id)
-        there = tuple_(bindparam("place_key", position[0]), bindparam("place_id", position[1]))
-        descending = order.descending != bool(filters.before)
-        statement = statement.where(here < there if descending else here > there)
-    return _ordered(statement, kind, filters)
+    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None, most: int
+) -> Any:
+    """SELECT the ids of at most so many of the page's records, in the order of the list (or against
+    it).
+    """
+
+    def page(rows: Select[Any], most: Any) -> Select[Any]:
+        rows = rows.outerjoin(Mapping, mapping_of(kind)).where(
+            _let_through(scope, kind, filters), _behind(kind, filters, position)
+        )
+        return _ordered(rows, kind, filters).limit(most)
+
+    rows = _columns(kind)
+    if not filters.search.strip():
+        return page(rows, most)
+    # Either way by itself is slow where the other one is quick; a page of none costs nothing.
+    wanted = sought(scope, kind, filters.search)
+    table = kind.model.__table__
+    found = pinned_join(wanted.ids, table, table.c.id == wanted.ids.c.id)
+    few = page(rows.select_from(found), case((wanted.few, most), else_=0))
+    many = page(rows.where(wanted.condition), case((wanted.few, 0), else_=most))
+    return union_all(*(select(part.subquery()) for part in (few, many)))
+
+
+def _behind(
+    kind: Kind, filters: Filters, position: tuple[str, int, int] | None
+) -> ColumnElement[bool]:
+    """Return the condition that a record comes after (or before) the page that led here."""
+    if position is None:
+        return true()
+    order = filters.order(kind)
+    here = tuple_(getattr(kind.model, order.column), kind.model.id)
+    there = tuple_(bindparam("place_key", position[0]), bindparam("place_id", position[1]))
+    return here < there if order.descending != bool(filters.before) else here > there
 
 
 def matching(scope: Scope, kind: Kind, filters: Filters, *columns: Any) -> Select[Any]:
@@ -272,16 +296,22 @@ def matching(scope: Scope, kind: Kind, filters: Filters, *columns: Any) -> Selec
         select(*columns)
         .select_from(kind.model)
         .outerjoin(Mapping, mapping_of(kind))
-        .where(chosen(scope, kind, filters), _in_state(kind, filters))
+        .where(_let_through(scope, kind, filters))
     )
+    if filters.search.strip():
+        statement = statement.where(sought(scope, kind, filters.search).condition)
+    return statement
+
+
+def _let_through(scope: Scope, kind: Kind, filters: Filters) -> ColumnElement[bool]:
+    """Return the condition of all filters but the search."""
+    conditions = [chosen(scope, kind, filters), _in_state(kind, filters)]
     if filters.why:
         told = None if filters.why == NOT_TRIED else filters.why
-        statement = statement.where(Mapping.id.is_(None), kind.model.why.is_not_distinct_from(told))
+        conditions += [Mapping.id.is_(None), kind.model.why.is_not_distinct_from(told)]
     if filters.refusal:
-        statement = statement.where(_refused_for(filters.refusal))
-    if filters.search.strip():
-        statement = statement.where(found(scope, kind, filters.search))
-    return statement
+        conditions.append(_refused_for(filters.refusal))
+    return and_(*conditions)
 
 
 #: Stands for the reason of a record that automap has not looked at yet.

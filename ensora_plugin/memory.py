@@ -29,3 +29,8 @@ class Memory:
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return made
+
+    def forget(self) -> None:
+        """Forget all of it."""
+        with self._lock:
+            self._kept.clear()

@@ -71,6 +71,8 @@ class State:
     transport: httpx2.BaseTransport | None = None
     #: The counts of tabs that were taken last.
     counted: Memory = field(default_factory=Memory)
+    #: Rows of lists as pages show them, by all that they say; some kilobytes each.
+    printed: Memory = field(default_factory=lambda: Memory(most=2000))
 
     @property
     def session(self) -> Session:

@@ -159,6 +159,8 @@ class Nearest:
     label: str
     #: What agrees and what differs, in words.
     facts: str
+    #: The birth date or email that the host has.
+    sub: str = ""
 
 
 def nearest_of(kind: Kind, row: Any, record: Any) -> Nearest | None:
@@ -179,7 +181,8 @@ def nearest_of(kind: Kind, row: Any, record: Any) -> Nearest | None:
     if kind is SITE:
         return Nearest(record.nearest, row.nearest_name, "")
     name = f"{row.nearest_first_name} {row.nearest_last_name}".strip()
-    return Nearest(record.nearest, name, ", ".join(told))
+    born = f"born {day_text(row.nearest_date_of_birth)}" if kind is STUDENT else row.nearest_email
+    return Nearest(record.nearest, name, ", ".join(told), born or "")
 
 
 def unequal(kind: Kind, row: Any, record: Any, entity: str) -> list[str]:

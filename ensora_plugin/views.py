@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
-from flask import redirect, render_template, request, session, url_for
+import msgspec
+from flask import current_app, redirect, render_template, request, session, url_for
+from markupsafe import Markup
+from sqlalchemy import Row
 
 from . import counting
+from .clock import utcnow
 from .counting import Summary
 from .filters import RENDERINGS, STATES, Filters, orders
 from .forms import ConnectForm
@@ -16,7 +21,17 @@ from .kinds import BY_SLUG, KINDS, NOTE, SITE, Kind
 from .listing import list_page
 from .panel import progress
 from .rows import RowView, row_view
-from .web import bp, closed, connection_of, kind_of, open_kind, scope_of, standing_of, state_of_app
+from .web import (
+    bp,
+    closed,
+    connection_of,
+    kind_of,
+    open_kind,
+    places_of_rows,
+    scope_of,
+    standing_of,
+    state_of_app,
+)
 
 
 def filters_of(kind: Kind) -> Filters:
@@ -105,7 +120,7 @@ def _rows_context(kind: Kind) -> dict[str, Any]:
     page = list_page(state.session, scope, state.host, kind, filters)
     return {
         "kind": kind,
-        "rows": views_of(kind, page.rows),
+        "rows": _printed(kind, page.rows),
         "page": page,
         "filters": filters,
         "total": _counts(kind, filters).get(filters.state),
@@ -113,12 +128,42 @@ def _rows_context(kind: Kind) -> dict[str, Any]:
     }
 
 
+def _printed(kind: Kind, rows: list[Any]) -> list[Markup]:
+    """Return rows of a list as the page shows them; one that says what it said is made once."""
+    scope, pages, memory = scope_of(), _pages_of(kind, rows), state_of_app().printed
+    at = url_for("ensora.tab", slug=kind.slug)
+    whose = (scope.account_id, scope.agencies, scope.actor, at, *pages)
+
+    @cache
+    def template() -> Any:
+        found = current_app.jinja_env.get_template("ensora/partials/row.html")
+        return found.make_module({"rows": (), **places_of_rows()})
+
+    def make(row: Any) -> Markup:
+        printed: Markup = template().row_of(row_view(row, scope, kind, at=at, pages=pages))
+        return printed
+
+    # Undo is offered for a day.
+    hour = utcnow().replace(minute=0, second=0, microsecond=0)
+    keys = [(whose, msgspec.msgpack.encode(tuple(row), enc_hook=_plain)) for row in rows]
+    return [memory.get(key, hour, partial(make, row)) for key, row in zip(keys, rows, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    """Return a record's columns, or what a host has for an id, as a key wants them."""
+    return tuple(value) if isinstance(value, Row) else repr(value)
+
+
 def views_of(kind: Kind, rows: list[Any]) -> list[RowView]:
     """Return what rows of a list say to the person of the request."""
-    scope, at = scope_of(), url_for("ensora.tab", slug=kind.slug)
-    mapped = next((row.entity_id for row in rows if row.entity_id is not None), None)
-    pages = [verb for verb, id in (("edit", mapped), ("create", None)) if page_of(kind, id, verb)]
+    scope, at, pages = scope_of(), url_for("ensora.tab", slug=kind.slug), _pages_of(kind, rows)
     return [row_view(row, scope, kind, at=at, pages=pages) for row in rows]
+
+
+def _pages_of(kind: Kind, rows: list[Any]) -> list[str]:
+    """Return for which verbs the host has pages of a kind's entities."""
+    mapped = next((row.entity_id for row in rows if row.entity_id is not None), None)
+    return [verb for verb, id in (("edit", mapped), ("create", None)) if page_of(kind, id, verb)]
 
 
 def page_of(kind: Kind, host_id: Any, verb: str, **told: Any) -> str | None:
@@ -170,7 +215,7 @@ def _places() -> list[tuple[str, str, bool]]:
 
 #: Words -> one of which permissions opens them, and the pages, the first of which is linked.
 _PLACES = (
-    ("Mappings", ("view", "admin"), ("window", "tab")),
+    ("Mappings", ("view", "admin"), ("window", "tab", "review")),
     ("Runs", ("admin", "audit"), ("runs",)),
     ("History", ("audit",), ("history",)),
     ("Settings", ("admin",), ("settings", "save_settings", "soap_templates")),

@@ -116,9 +116,16 @@ def _helpers() -> dict[str, Any]:
     return {
         "csp_nonce": csp_nonce,
         "csrf_token": generate_csrf,
+        "host_name": state_of_app().settings.host_name,
+        **places_of_rows(),
+    }
+
+
+def places_of_rows() -> dict[str, str]:
+    """Return the addresses to which rows lead, as their template calls them."""
+    return {
         "evidence_at": url_for("ensora.window") + "evidence/",
         "history_at": url_for("ensora.history"),
-        "host_name": state_of_app().settings.host_name,
     }
 
 

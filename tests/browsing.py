@@ -19,8 +19,8 @@ ARGUMENTS = (
 #: The browser and htmx report an answer that refuses something, and a lost connection; the page
 #: says both in words.
 _REFUSALS = re.compile(
-    r"the server responded with a status of (401|403|409|422)|net::ERR_INTERNET_DISCONNECTED"
-    r"|^Response Status Error Code (401|403|409|422) from|^htmx:(sendError|afterRequest),"
+    r"the server responded with a status of (401|403|409|422|503)|net::ERR_INTERNET_DISCONNECTED"
+    r"|^Response Status Error Code (401|403|409|422|503) from|^htmx:(sendError|afterRequest),"
 )
 
 

@@ -32,6 +32,8 @@ PAGES = {
     "runs": "/runs/",
     "history": "/history/",
     "settings": "/settings/",
+    "templates": "/settings/templates",
+    "suggestions": "/clients/suggestions",
 }
 
 
@@ -188,6 +190,17 @@ def test_nor_has_what_is_said_of_a_held_pull(page: Page, practice: Practice) -> 
         open_page(page, "/agencies/")
         expect(page.get_by_role("button", name="Agree, and go on")).to_be_visible()
         assert findings(page) == []
+
+
+def test_nor_has_what_came_of_suggestions(page: Page) -> None:
+    open_page(page, "/appointments/suggestions")
+    page.get_by_label("All of them").uncheck()
+    page.locator("[name=chosen]").first.check()
+    page.get_by_role("button", name="Map what is ticked").click()
+    expect(page.locator("#ensora-review")).to_contain_text("1 of 1 mapped")
+    assert findings(page) == []
+    page.get_by_role("button", name="Undo all of it").click()
+    expect(page.locator("#ensora-review")).to_contain_text("1 of 1 undone")
 
 
 def test_nor_has_a_sheet_of_evidence(page: Page) -> None:

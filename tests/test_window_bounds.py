@@ -83,7 +83,7 @@ def test_a_mapping_to_another_agency_is_neither_shown_nor_changed(
     assert answer.status_code == 409
     assert "It is mapped in another agency." in answer.text
     assert "another agency<" in answer.text
-    assert "data-combobox" not in answer.text
+    assert "e-pick" not in answer.text
     here = next(
         str(found["id"])
         for found in practice.world.host[table]

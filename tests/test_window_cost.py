@@ -23,7 +23,16 @@ PREFIX = "/synchronization"
 #: What grows with an account, and is never read by the account alone.
 LARGE = ("ensora_note", "ensora_student", "ensora_mapping", "client", "appointment")
 #: By what a row of a page is found, or a page in its order.
-NARROW = ("sort_key", "vendor_id", "host_id", "rowid", "id =", "student_id", "student_id =")
+NARROW = (
+    "sort_key",
+    "name_key",
+    "vendor_id",
+    "host_id",
+    "rowid",
+    "id =",
+    "student_id",
+    "student_id =",
+)
 
 
 @pytest.fixture(params=[EVERYWHERE, BOUND])
@@ -64,4 +73,6 @@ def test_a_page_reads_no_large_table_whole(person: Person, tab: str, asked: str)
         own = [step for step in steps if not any(word in step.by for word in NARROW)]
         assert [(step.table, step.by) for step in own if not step.by or kind is STUDENT] == []
     else:
-        assert [step.table for step in steps if step.again and not step.by] == []
+        again = [step.table for step in steps if step.again and not step.by]
+        # Of a search one of two ways is taken; for the other, a small table is read as it comes.
+        assert len(again) <= asked.startswith("?q=")

@@ -87,7 +87,7 @@
   root.addEventListener("mousedown", (event) => event.target.closest(".e-menu") && event.preventDefault());
   root.addEventListener("click", (event) => {
     const option = event.target.closest("[role=option]");
-    const pick = event.target.closest("[data-combobox]");
+    const pick = event.target.closest(".e-pick");
     if (!pick) return;
     const input = pick.querySelector("[role=combobox]");
     if (option) return choose(input, option);
@@ -114,6 +114,7 @@
 
   // What every row has in common is added here; without this script a field only shows what is mapped.
   const at = (element) => element.closest("table").dataset.at + element.closest("tr").id.slice(4);
+  const seen = (element) => `seen=${element.closest("tr").dataset.seen || 0}`;
   function equip(element, attributes) {
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     htmx.process(element);
@@ -127,16 +128,16 @@
     equip(input, {
       name: "q", role: "combobox", autocomplete: "off", maxlength: 255,
       "aria-expanded": "false", "aria-autocomplete": "list", "aria-controls": list,
-      "hx-get": `${at(input)}/options`, "hx-trigger": "ensora-open, ensora-search delay:200ms",
+      "hx-get": `${at(input)}/options?${seen(input)}`, "hx-trigger": "ensora-open, ensora-search delay:200ms",
       "hx-target": `#${list}`, "hx-swap": "innerHTML", "hx-sync": "this:replace",
     });
   }
   const makeDeep = (deep) =>
-    equip(deep, { "hx-get": `${at(deep)}/why`, "hx-trigger": "toggle once", "hx-target": "find div", "hx-swap": "innerHTML" });
+    equip(deep, { "hx-get": `${at(deep)}/why?${seen(deep)}`, "hx-trigger": "toggle once", "hx-target": "find div", "hx-swap": "innerHTML" });
 
   const ready = (scope) => {
     reveal(scope);
-    scope.querySelectorAll("[data-combobox]:not(:has(ul))").forEach(makeCombobox);
+    scope.querySelectorAll(".e-pick:not(:has(ul))").forEach(makeCombobox);
     scope.querySelectorAll(".e-deep:not([hx-get])").forEach(makeDeep);
   };
   ready(root);
