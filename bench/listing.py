@@ -114,7 +114,7 @@ class Person:
 
     def ask(self, path: str, expected: list[int], *, rounds: int = _ROUNDS) -> Told:
         """Get a page again and again."""
-        answer, seconds, queries = self._timed(lambda: self.http.get(_PREFIX + path), rounds)
+        answer, seconds, queries = self.timed(lambda: self.http.get(_PREFIX + path), rounds)
         found = list(map(int, re.findall(r'<tr id="row-(\d+)"', answer.text)))
         size = len(answer.data), len(gzip.compress(answer.data))
         return Told(seconds, queries, *size, found == expected)
@@ -132,7 +132,7 @@ class Person:
             headers = {"HX-Request": "true", "X-CSRFToken": token}
             return self.http.post(path, data={"host_id": number, "seen": 0}, headers=headers)
 
-        answer, seconds, queries = self._timed(post, rounds)
+        answer, seconds, queries = self.timed(post, rounds)
         pairs = select(Mapping.vendor_id, Mapping.host_id).where(
             Mapping.kind == STUDENT.name, Mapping.state == "user"
         )
@@ -141,7 +141,7 @@ class Person:
         correct = saved >= {(f"st{number}", str(number)) for number in numbers}
         return Told(seconds, queries, len(answer.data), len(gzip.compress(answer.data)), correct)
 
-    def _timed(self, do: Callable[[], Any], rounds: int) -> tuple[Any, float, int]:
+    def timed(self, do: Callable[[], Any], rounds: int) -> tuple[Any, float, int]:
         """Return the last answer, the median seconds, and how many queries of the plugin one sent.
 
         The first one warms what a running server has warm. Who is signed in, and what stands in the
