@@ -32,6 +32,9 @@ PAGES = {
     "runs": "/runs/",
     "history": "/history/",
     "settings": "/settings/",
+    "report": "/reports/clients/?columns=vendor_last_name,mapping,why,host_last_name",
+    "groups": "/reports/appointments/?group=week&since=2026-10-01",
+    "paper": "/reports/staff/print?side=host",
 }
 
 
