@@ -1,4 +1,4 @@
-"""The reports in a real browser: chosen, narrowed by a click on a bar, saved, and taken as a file."""
+"""The reports in a real browser: chosen, narrowed by a bar, saved, and taken as a file."""
 
 from __future__ import annotations
 
