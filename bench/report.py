@@ -5,13 +5,15 @@ Pages and summaries through the whole application of the demo host, layout inclu
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import islice
+from typing import Any
 
 from demo.host import create_app
 from demo.host.adapter import DemoHost
@@ -70,26 +72,33 @@ def measure(rows: int, db: str, seed: int) -> Iterator[Measurement]:
                 )
 
 
-def pages(url: str, login: str) -> dict[str, Told]:
+def pages(url: str, login: str, rounds: int = 9) -> dict[str, Told]:
     """Ask for the first page and the summary of each report, as a person who is signed in."""
     person = Person(url, login)
     told = {}
+    counted = state_of(person.app).counted
     for slug in REPORTS:
         for side in SIDES:
             query = f"?side={side}&{DAYS}"
-            for name, path in (("page", "/"), ("summary", "/summary")):
-                told[f"{slug} {side} {name}"] = _ask(person, f"/reports/{slug}{path}{query}")
+            told[f"{slug} {side} page"] = _ask(person, f"/reports/{slug}/{query}", rounds)
+            summary = f"/reports/{slug}/summary{query}"
+            # Counted anew each time, as it is once after each change.
+            told[f"{slug} {side} summary"] = _ask(person, summary, rounds, counted.forget)
+            told[f"{slug} {side} summary again"] = _ask(person, summary, rounds)
+    person.engine.dispose()
     return told
 
 
-def _ask(person: Person, path: str) -> Told:
-    answer, seconds, queries = person.timed(
-        lambda: person.http.get(f"/synchronization{path}"), rounds=9
-    )
+def _ask(person: Person, path: str, rounds: int, before: Callable[[], None] = lambda: None) -> Told:
+    def get() -> Any:
+        before()
+        return person.http.get(f"/synchronization{path}")
+
+    answer, seconds, queries = person.timed(get, rounds)
     table = answer.text.partition('id="ensora-table"')[2]
     lines = len(re.findall(r"<tr>", table.partition("<tbody>")[2]))
     correct = 0 < lines <= PAGE or "/summary" in path
-    return Told(seconds, queries, len(answer.data), 0, correct)
+    return Told(seconds, queries, len(answer.data), len(gzip.compress(answer.data)), correct)
 
 
 def write_whole(url: str, slug: str, form: str, most: int | None) -> tuple[int, int]:
