@@ -2,6 +2,7 @@
 
 `python -m bench fairness --accounts N --workers W`: many accounts due at once, some of them sick.
 `python -m bench list --rows N`: the pages of the window.
+`python -m bench report --rows N`: the reports and their files.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import automap, explain, fairness, idle, listing, pull, render
+from . import automap, explain, fairness, idle, listing, pull, render, report
 from .databases import KINDS
 from .measure import show
 
@@ -21,6 +22,7 @@ _BENCHES = {
     "list": listing.measure,
     "pull": pull.measure,
     "render": render.measure,
+    "report": report.measure,
 }
 
 
@@ -29,7 +31,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("bench", choices=_BENCHES)
     parser.add_argument("--notes", type=int, default=20_000, help="size (%(default)s)")
-    parser.add_argument("--rows", type=int, default=100_000, help="of list (%(default)s)")
+    parser.add_argument(
+        "--rows", type=int, default=100_000, help="of list and report (%(default)s)"
+    )
     parser.add_argument("--accounts", type=int, default=1000, help="of fairness (%(default)s)")
     parser.add_argument("--workers", type=int, default=4, help="of fairness (%(default)s)")
     parser.add_argument("--db", choices=KINDS, default=KINDS[0], help="database (%(default)s)")
@@ -44,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     size, more = chosen.notes, {}
     if chosen.bench == "idle":
         more["clients"] = chosen.clients or max(20, chosen.notes // 50)
-    if chosen.bench == "list":
+    if chosen.bench in ("list", "report"):
         size = chosen.rows
     if chosen.bench == "fairness":
         size, more["workers"] = chosen.accounts, chosen.workers

@@ -129,7 +129,7 @@ class Person:
             before()
             return self.http.get(_PREFIX + path)
 
-        answer, seconds, queries = self._timed(get, rounds)
+        answer, seconds, queries = self.timed(get, rounds)
         found = list(map(int, re.findall(r'<tr id="row-(\d+)"', answer.text)))
         size = len(answer.data), len(gzip.compress(answer.data))
         return Told(seconds, queries, *size, found == expected)
@@ -147,7 +147,7 @@ class Person:
             headers = {"HX-Request": "true", "X-CSRFToken": token}
             return self.http.post(path, data={"host_id": number, "seen": 0}, headers=headers)
 
-        answer, seconds, queries = self._timed(post, rounds)
+        answer, seconds, queries = self.timed(post, rounds)
         pairs = select(Mapping.vendor_id, Mapping.host_id).where(
             Mapping.kind == STUDENT.name, Mapping.state == "user"
         )
@@ -156,7 +156,7 @@ class Person:
         correct = saved >= {(f"st{number}", str(number)) for number in numbers}
         return Told(seconds, queries, len(answer.data), len(gzip.compress(answer.data)), correct)
 
-    def _timed(self, do: Callable[[], Any], rounds: int) -> tuple[Any, float, int]:
+    def timed(self, do: Callable[[], Any], rounds: int) -> tuple[Any, float, int]:
         """Return the last answer, the median seconds, and how many queries of the plugin one sent.
 
         The first one warms what a running server has warm. Who is signed in, and what stands in the

@@ -277,9 +277,7 @@ def _status(session: Any, connection: Connection) -> dict[str, Any]:
 @ensora_cli.command("report")
 @click.argument("report", type=click.Choice(list(REPORTS)))
 @click.argument("account", required=False)
-@click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), default="csv", show_default=True
-)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Default: csv.")
 @click.option("--side", type=click.Choice(list(SIDES)), default="vendor", show_default=True)
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First day of appointments.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of appointments.")

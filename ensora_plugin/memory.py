@@ -16,6 +16,11 @@ class Memory:
         self._most = most
         self._lock = Lock()
 
+    def forget(self) -> None:
+        """Make all anew from now on."""
+        with self._lock:
+            self._kept.clear()
+
     def get(self, key: Any, stamp: Any, make: Callable[[], Any]) -> Any:
         """Return what is kept under a key with this stamp, or make it."""
         with self._lock:

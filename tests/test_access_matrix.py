@@ -130,6 +130,7 @@ MATRIX: dict[str, list[tuple[str, str, dict[str, int]]]] = {
         ("GET", "/reports/clients/", _REPORTS),
         ("GET", "/reports/nothing/", dict(ada=404, bo=404, cy=404, dee=403, eve=404)),
     ],
+    "report_columns": [("GET", "/reports/clients/columns", _REPORTS)],
     "report_summary": [("GET", "/reports/clients/summary", _REPORTS)],
     "report_print": [("GET", "/reports/staff/print", _REPORTS)],
     "report_export": [

@@ -34,6 +34,9 @@ PAGES = {
     "settings": "/settings/",
     "templates": "/settings/templates",
     "suggestions": "/clients/suggestions",
+    "report": "/reports/clients/?columns=vendor_last_name,mapping,why,host_last_name",
+    "groups": "/reports/appointments/?group=week&since=2026-10-01",
+    "paper": "/reports/staff/print?side=host",
 }
 
 

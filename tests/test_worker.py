@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,19 @@ import redis
 from rq import Queue
 from rq.serializers import DefaultSerializer, JSONSerializer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from demo.data import World, build_world
-from ensora_plugin.models import Connection
-from ensora_plugin.schedule import QUEUE, WORK_RUN, open_queue
+from demo.host.adapter import DemoHost
+from ensora_plugin.access import Scope
+from ensora_plugin.clock import utcnow
+from ensora_plugin.host import ALL, Actor
+from ensora_plugin.models import Connection, Export
+from ensora_plugin.reports.choice import Choice
+from ensora_plugin.reports.exports import request_export
+from ensora_plugin.reports.sides import Source
+from ensora_plugin.reports.spec import REPORTS
+from ensora_plugin.schedule import QUEUE, WORK_RUN, open_queue, ring_export
 from tests.deployment import Deployment, alive, deployed, family, own_redis
 from tests.practices import ADMINS
 from tests.servers import redis_server
@@ -349,3 +359,27 @@ def test_an_empty_database_is_said_in_words(
         other = f"sqlite:///{tmp_path / 'empty.db'}"
         assert site.worker("-n", "1", SQLALCHEMY_DATABASE_URI=other).wait(20) == 1
         assert "Run `flask ensora upgrade`." in site.log()
+
+
+@pytest.mark.parametrize("rung", [True, False], ids=["rung", "found"])
+def test_a_large_export_is_made_when_it_is_rung_for_and_when_it_is_found(
+    lite: Deployment, rung: bool
+) -> None:
+    pauses = NEVER if rung else {"ENSORA_POLL_SECONDS": "1"}
+    worker = lite.worker("-n", "1", **pauses)
+    lite.until(lambda: "worker_started" in lite.log())
+    export_id = lite.read(_ask_for_an_export)
+    if rung:
+        lite.until(lambda: ring_export(open_queue(lite.redis_url), export_id))
+    state = select(Export.state).where(Export.id == export_id)
+    lite.until(lambda: lite.read(lambda session: session.scalar(state)) == "done")
+    assert stop(worker) == 0
+
+
+def _ask_for_an_export(session: Session) -> int:
+    report = REPORTS["clients"]
+    account_id, account = session.execute(select(Connection.id, Connection.account)).first()
+    scope = Scope.of(account_id, account, Actor("1", "ada", ALL, frozenset({"report"})))
+    source = Source(session, scope, DemoHost(), report.kind, "vendor")
+    ends_at = utcnow() + timedelta(hours=1)
+    return request_export(source, Choice.read(report, {}, ends_at.date()), "csv", 0, ends_at)

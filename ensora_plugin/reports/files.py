@@ -118,7 +118,7 @@ def _write(sheet: Any, row: int, at: int, cell: Value, form: Any) -> None:
 Writer = Callable[[IO[bytes], Sequence[Head], Lines], int]
 #: Format -> how it is written, and its media type.
 FORMATS: dict[str, tuple[Writer, str]] = {
-    "csv": (write_csv, "text/csv; charset=utf-8"),
+    "csv": (write_csv, "text/csv"),
     "xlsx": (
         write_xlsx,
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

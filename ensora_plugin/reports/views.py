@@ -91,7 +91,7 @@ def leads_to(choice: Choice, row: Any) -> str:
 
 def _total(source: Source, choice: Choice) -> int | None:
     """Count the rows; what is searched for, and renderings, leave no stamp to count by."""
-    filters, scope = choice.filters, scope_of()
+    filters = choice.filters
     if filters.search.strip():
         return None
 
@@ -100,10 +100,16 @@ def _total(source: Source, choice: Choice) -> int | None:
 
     if filters.rendering or filters.refusal:
         return count()
-    whose = (scope.account_id, scope.agencies, scope.may("map"))
-    key = (*whose, choice.report.slug, choice.side, filters.state, filters.counted)
+    key = (*_counted_by(choice), filters.state)
     found: int = state_of_app().counted.get(key, standing_of().stamp, count)
     return found
+
+
+def _counted_by(choice: Choice) -> tuple[Any, ...]:
+    """Return what counts of a choice depend on, beside its state and its search."""
+    scope = scope_of()
+    whose = (scope.account_id, scope.agencies, scope.may("map"))
+    return (*whose, choice.report.slug, choice.side, choice.filters.counted)
 
 
 def _bar_context(choice: Choice) -> dict[str, Any]:
@@ -159,7 +165,24 @@ def report_summary(name: str) -> Any:
 
 
 def _summary_context(choice: Choice) -> dict[str, Any]:
-    return {"choice": choice, "summary": summary_of(source_of(choice), choice)}
+    source = source_of(choice)
+
+    def count() -> Any:
+        return summary_of(source, choice)
+
+    key = ("summary", *_counted_by(choice), choice.filters.search)
+    return {
+        "choice": choice,
+        "summary": state_of_app().counted.get(key, standing_of().stamp, count),
+    }
+
+
+@bp.get("/reports/<name>/columns")
+@needs("report")
+def report_columns(name: str) -> Any:
+    """Which columns there are to choose from, and how to move them."""
+    choice = choice_of(report_of(name))
+    return fragment("report_columns.html", report=choice.report, choice=choice)
 
 
 @bp.get("/reports/<name>/print")
