@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from datetime import date, datetime, time
 from xml.etree import ElementTree
 
@@ -34,7 +33,7 @@ LINE: list[Value] = [
     'Zoë "Z", O\'Neil\nJr',
     date(2016, 2, 29),
     time(9, 5),
-    datetime(2026, 11, 20, 13, 0, 1),
+    datetime(2026, 11, 20, 13, 0, 1),  # noqa: DTZ001 - UTC without a zone, as it is stored
     -5,
     True,
 ]
@@ -145,11 +144,11 @@ def test_json_is_an_array_with_days_in_iso_form() -> None:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
     """A practice with some ten thousand clients and as many session notes."""
     url = f"sqlite:///{tmp_path_factory.mktemp('large') / 'host.db'}"
     build(url, 20_000, 7)
-    yield url, 20_000
+    return url, 20_000
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
