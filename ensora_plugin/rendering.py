@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, join, select, tuple_
+from sqlalchemy import and_, func, join, select, tuple_
 
 from .applying import Work, apply_note, to_render
 from .database import as_host_id, forget_plans, pinned_join
@@ -118,7 +118,7 @@ def _due(work: Work) -> Iterator[Any]:
         after = tuple(rows[-1][:2])
 
 
-def _unrendered(work: Work) -> tuple[ColumnElement[bool], ...]:
+def _unrendered(work: Work) -> tuple[Any, ...]:
     """The conditions on mappings of notes that may have something to render."""
     return (
         Mapping.account_id == work.account_id,
