@@ -34,8 +34,3 @@ class Memory:
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return made
-
-    def forget(self) -> None:
-        """Forget all of it."""
-        with self._lock:
-            self._kept.clear()
