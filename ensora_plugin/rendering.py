@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, join, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, join, select, tuple_
 
 from .applying import Work, apply_note, to_render
 from .database import as_host_id, forget_plans, pinned_join
