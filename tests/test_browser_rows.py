@@ -89,38 +89,6 @@ def test_a_record_is_ignored_by_keyboard_with_a_reason(page: Page) -> None:
     expect(row.get_by_text("None", exact=True)).to_be_visible()
 
 
-def test_suggestions_are_mapped_together_and_taken_back(page: Page) -> None:
-    page.get_by_role("link", name=re.compile(r"Review \d+ suggestions?")).click()
-    boxes = page.locator("[name=chosen]")
-    assert boxes.count() > 1
-    expect(boxes.first).to_be_checked()
-    page.get_by_label("All of them").uncheck()
-    expect(boxes.first).not_to_be_checked()
-    boxes.first.check()
-    boxes.last.check()
-    page.get_by_role("button", name="Map what is ticked").click()
-    told = page.locator("#ensora-review")
-    expect(told.get_by_text("2 of 2 mapped")).to_be_focused()
-    expect(told.locator("tbody tr")).to_have_count(2)
-    told.get_by_role("button", name="Undo all of it").click()
-    expect(told.get_by_text("2 of 2 undone")).to_be_focused()
-    expect(told.get_by_role("button", name="Undo all of it")).to_have_count(0)
-    told.get_by_role("link", name="Back to Clients").click()
-    expect(page).to_have_url(re.compile("show=to-map"))
-
-
-def test_what_a_pull_says_waits_for_what_a_change_says(page: Page) -> None:
-    row = first_row(page)
-    row.get_by_role("combobox").click()
-    row.locator("[role=option]:not([aria-disabled]):not(.e-verb)").first.click()
-    expect(toast(page)).to_contain_text("Student mapped")
-    row.hover()
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('ensora-rows'))")
-    expect(toast(page)).to_contain_text("Student mapped")
-    toast(page).get_by_role("button", name="Undo").click()
-    expect(row.get_by_text("None", exact=True)).to_be_visible()
-
-
 def test_why_shows_candidates_side_by_side(page: Page) -> None:
     row = page.locator("#ensora-table tr[id]", has_text="Ambiguous").first
     row.get_by_text("Why?").click()

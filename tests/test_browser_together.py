@@ -147,6 +147,38 @@ def test_no_row_moves_under_the_pointer_when_a_pull_ends(ada: Page) -> None:
     expect(rows.first).to_be_visible()
 
 
+def test_suggestions_are_mapped_together_and_taken_back(ada: Page) -> None:
+    ada.goto("/synchronization/appointments/?show=to-map")
+    ada.get_by_role("link", name=re.compile(r"Review \d+ suggestions?")).click()
+    boxes = ada.locator("[name=chosen]")
+    expect(boxes.nth(1)).to_be_visible()
+    expect(boxes.first).to_be_checked()
+    ada.get_by_label("All of them").uncheck()
+    expect(boxes.first).not_to_be_checked()
+    boxes.first.check()
+    boxes.last.check()
+    ada.get_by_role("button", name="Map what is ticked").click()
+    told = ada.locator("#ensora-review")
+    expect(told.get_by_text("2 of 2 mapped")).to_be_focused()
+    expect(told.locator("tbody tr")).to_have_count(2)
+    told.get_by_role("button", name="Undo all of it").click()
+    expect(told.get_by_text("2 of 2 undone")).to_be_focused()
+    expect(told.get_by_role("button", name="Undo all of it")).to_have_count(0)
+    told.get_by_role("link", name="Back to Appointments").click()
+    expect(ada).to_have_url(re.compile("show=to-map"))
+
+
+def test_what_a_pull_says_waits_for_what_a_change_says(ada: Page) -> None:
+    row = row_of(ada)
+    choose(row)
+    expect(ada.locator("#ensora-toast")).to_contain_text("Student mapped")
+    row.hover()
+    ada.evaluate("document.body.dispatchEvent(new CustomEvent('ensora-rows'))")
+    expect(ada.locator("#ensora-toast")).to_contain_text("Student mapped")
+    ada.locator("#ensora-toast").get_by_role("button", name="Undo").click()
+    expect(row.get_by_text("None", exact=True)).to_be_visible()
+
+
 def test_what_is_created_in_the_host_is_mapped_on_the_way_back(ada: Page) -> None:
     row = row_of(ada, "No such client")
     name = row.locator(".e-who").first.inner_text()

@@ -190,21 +190,21 @@
   // New rows wait while somebody chooses or points at the old ones: no row may jump away under them.
   let fresh = false;
   const table = () => document.getElementById("ensora-table");
-  const choosing = () => root.querySelector("[role=combobox][aria-expanded=true], [data-chosen], .e-ask");
-  const watched = () => table().querySelector("tr[id]") && table().matches(":hover, :focus-within");
+  const choosing = () => root.querySelector("[role=combobox][aria-expanded=true], [data-chosen], .e-ask, td .htmx-request, .e-own:not([hidden])");
+  const watched = () => table()?.querySelector("tr[id]") && table().matches(":hover, :focus-within");
   const refill = () => {
     if (!fresh || !table() || choosing()) return;
     fresh = false;
     htmx.trigger(table(), "ensora-refresh");
   };
   const refillUnwatched = () => setTimeout(() => fresh && table() && !watched() && refill());
-  // What a person's own change said stays until it goes by itself.
-  const tellFresh = () => fresh && (bread.hidden ? toast("The pull changed rows here.", { verb: ["Show", refill] }) : setTimeout(tellFresh, 1000));
+  // What a person's own change said stays until it goes by itself, and its row with it.
+  const tellFresh = () => fresh && table() && (bread.hidden ? toast("The pull changed rows here.", { verb: ["Show", refill] }) : setTimeout(tellFresh, 1000));
   document.body.addEventListener("ensora-rows", () => {
     const news = !fresh;
     fresh = true;
-    if (!table() || !watched()) refill();
-    else if (news) tellFresh();
+    if (!watched()) refill();
+    if (news) tellFresh();
   });
   for (const name of ["focusout", "mouseout"]) root.addEventListener(name, refillUnwatched);
 
@@ -215,7 +215,7 @@
   const hide = () => (bread.matches(":hover, :focus-within") ? (timer = setTimeout(hide, 3000)) : (bread.hidden = true));
   function toast(text, { bad = false, verb, link } = {}) {
     bread.textContent = text;
-    bread.classList.toggle("e-bad", bad);
+    bread.className = `e-toast${bad ? " e-bad" : ""}${verb?.[0] === "Undo" ? " e-own" : ""}`;
     if (verb) {
       const done = () => { bread.hidden = true; verb[1](); };
       bread.append(" ", Object.assign(document.createElement("button"), { type: "button", className: "e-link", textContent: verb[0], onclick: done }));
