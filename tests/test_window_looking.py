@@ -73,7 +73,7 @@ def test_a_row_leads_those_who_may_read_it_to_its_history(practice: Practice) ->
 def test_every_action_of_the_history_has_words() -> None:
     """Each that the code writes, by `action=` or as a change of a mapping."""
     written = set()
-    for path in Path(ensora_plugin.__file__).parent.glob("*.py"):
+    for path in Path(ensora_plugin.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
