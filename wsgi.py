@@ -12,7 +12,7 @@ from demo.host.adapter import DemoHost
 from demo.host.events import entities_changed
 from demo.settings import data_folder, read_settings_file
 from ensora_plugin import Ensora
-from ensora_plugin.host import Entity
+from ensora_plugin.host.port import Entity
 
 # What `make demo` wrote down, so that `flask ensora ...` finds the same vendor and keys;
 # the environment wins.

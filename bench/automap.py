@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from demo.host.adapter import DemoHost
 from demo.host.models import Base as HostBase
-from ensora_plugin.automap_notes import automap_notes
+from ensora_plugin.automap.notes import automap_notes
 from ensora_plugin.database import begin_write
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, Mapping, Note

@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from demo.host.adapter import DemoHost
-from ensora_plugin import directory
 from ensora_plugin.database import begin_write
-from ensora_plugin.explain import explain
+from ensora_plugin.explain.explain import explain
+from ensora_plugin.host import directory
 from ensora_plugin.kinds import NOTE, STUDENT, Kind
 from ensora_plugin.models import Note, Student
 

@@ -16,9 +16,9 @@ from ensora_plugin.config import Settings
 from ensora_plugin.crypto import Sealer
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, HostMark, Mapping, Student
-from ensora_plugin.pages import Page
-from ensora_plugin.runs import claim, create_run
-from ensora_plugin.sync import Services, perform
+from ensora_plugin.runs.runs import claim, create_run
+from ensora_plugin.runs.sync import Services, perform
+from ensora_plugin.vendor.pages import Page
 
 from .automap import World, full_pass
 from .databases import databases, engine_for, settle, temporary_folder

@@ -19,7 +19,7 @@ from demo.host import create_app
 from demo.host.adapter import DemoHost
 from ensora_plugin import Ensora
 from ensora_plugin.kinds import BY_SLUG, NOTE, STUDENT, Kind
-from ensora_plugin.listing import PAGE, write_cursor
+from ensora_plugin.listing.listing import PAGE, write_cursor
 from ensora_plugin.models import Mapping, Note, Student
 from ensora_plugin.plugin import state_of
 

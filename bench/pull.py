@@ -14,13 +14,13 @@ from demo.host import create_app
 from demo.host.adapter import DemoHost
 from ensora_plugin import Ensora
 from ensora_plugin.connecting import activate, connect
-from ensora_plugin.content import content_place
 from ensora_plugin.kinds import KINDS
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Base, Connection, Content, Feed, RunCount
 from ensora_plugin.plugin import state_of
-from ensora_plugin.runs import claim, create_run
-from ensora_plugin.sync import perform
+from ensora_plugin.pull.content import content_place
+from ensora_plugin.runs.runs import claim, create_run
+from ensora_plugin.runs.sync import perform
 
 from .databases import databases, engine_for, temporary_folder
 from .measure import Measurement, Watch, in_child

@@ -19,15 +19,15 @@ from demo.host.adapter import DemoHost
 from demo.host.models import Appointment
 from demo.host.models import Base as HostBase
 from ensora_plugin import Ensora
-from ensora_plugin.content import content_place
 from ensora_plugin.crypto import Sealer
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Base, RenderingRow, RunCount
 from ensora_plugin.plugin import state_of
-from ensora_plugin.records import FieldIn
-from ensora_plugin.runs import claim, create_run
-from ensora_plugin.soap import content_bytes
-from ensora_plugin.sync import perform
+from ensora_plugin.pull.content import content_place
+from ensora_plugin.rendering.soap import content_bytes
+from ensora_plugin.runs.runs import claim, create_run
+from ensora_plugin.runs.sync import perform
+from ensora_plugin.vendor.records import FieldIn
 
 from .databases import databases, engine_for, settle, temporary_folder
 from .measure import Measurement, Watch, in_child

@@ -19,8 +19,8 @@ from demo.host import create_app
 from demo.host.adapter import DemoHost
 from ensora_plugin import Ensora
 from ensora_plugin.access import Scope
-from ensora_plugin.host import ALL, Actor
-from ensora_plugin.listing import PAGE
+from ensora_plugin.host.port import ALL, Actor
+from ensora_plugin.listing.listing import PAGE
 from ensora_plugin.plugin import state_of
 from ensora_plugin.reports.choice import Choice
 from ensora_plugin.reports.files import FORMATS

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensora_plugin.processes import die_with
+from ensora_plugin.runs.processes import die_with
 
 ROOT = Path(__file__).parents[1]
 #: What a worker may take to let go of its run is the longest of them.

@@ -11,15 +11,15 @@ from pathlib import Path
 from flask import Flask
 
 from ensora_plugin import Ensora, EnsoraError
-from ensora_plugin.adapter_check import adapter_faults
 from ensora_plugin.cli_text import overview_table
 from ensora_plugin.connecting import activate, activated, connect
+from ensora_plugin.host.adapter_check import adapter_faults
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import RunCount
-from ensora_plugin.overview import overview
 from ensora_plugin.plugin import State, state_of
-from ensora_plugin.runs import STEPS
-from ensora_plugin.sync import perform_now
+from ensora_plugin.runs.runs import STEPS
+from ensora_plugin.runs.sync import perform_now
+from ensora_plugin.window.overview import overview
 
 from .emulator import emulator
 from .host import create_app

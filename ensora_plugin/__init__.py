@@ -4,16 +4,7 @@ from . import signals
 from .config import Settings
 from .database import configure_sqlite
 from .errors import EnsoraError
-from .host import (
-    ALL,
-    PERMISSIONS,
-    Actor,
-    HostAdapter,
-    NoteView,
-    Refusal,
-    Rendering,
-    Signature,
-)
+from .host.port import ALL, PERMISSIONS, Actor, HostAdapter, NoteView, Refusal, Rendering, Signature
 from .migrating import include_name
 from .plugin import Ensora
 

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
-from .automap import unmapped
-from .host import ALL, Actor
+from .automap.outcome import unmapped
+from .host.port import ALL, Actor
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import Mapping, Membership, Note, Site, Student
 

@@ -23,25 +23,25 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from .access import Scope
-from .adapter_check import adapter_faults, has_agencies
 from .cli_text import numbers_of, rotated_lines, run_lines, status_lines
 from .clock import utcnow
 from .connecting import activate, activated, connect
 from .database import sqlstate
 from .errors import EnsoraError, NeedsConnection, WrongAdapter
-from .guard import agree, losses
-from .host import ALL, Actor
+from .host.adapter_check import adapter_faults, has_agencies
+from .host.port import ALL, Actor
 from .migrating import require_migrated, upgrade
 from .models import Connection, Run, RunCount
-from .overview import overview
 from .reports.choice import Choice
 from .reports.exporting import write_file
 from .reports.files import FORMATS
 from .reports.sides import Source
 from .reports.spec import REPORTS, SIDES
 from .rotating import missing_keys, no_key, rotate
-from .schedule import hasten
-from .sync import perform_now
+from .runs.guard import agree, losses
+from .runs.schedule import hasten
+from .runs.sync import perform_now
+from .window.overview import overview
 
 if TYPE_CHECKING:
     from .plugin import State

@@ -6,8 +6,8 @@ from typing import Any
 
 from .kinds import KINDS
 from .models import RunCount
-from .overview import KindOverview
 from .rotating import SEALED, Rotated
+from .window.overview import KindOverview
 
 _NUMBERS = {
     "pull": ("fetched", "new", "changed", "unchanged", "set_aside"),

@@ -12,7 +12,7 @@ from .database import begin_write
 from .errors import NeedsConnection, OrganizationTaken, Sealed
 from .history import write_history
 from .models import Connection
-from .vendor import DataCollection, Handshake
+from .vendor.client import DataCollection, Handshake
 
 
 def find_connection(session: Session, account: str) -> Connection | None:

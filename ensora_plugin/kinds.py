@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, false
 
 from .clock import as_utc
-from .host import Entity
+from .host.port import Entity
 from .models import Note, Record, Site, Student, User
-from .records import NoteIn, SiteIn, StudentIn, UserIn, checked_date
-from .soap import Session, read_session
+from .rendering.soap import Session, read_session
 from .text import LONGEST_NAME, joint_key, list_keys, text_key
+from .vendor.records import NoteIn, SiteIn, StudentIn, UserIn, checked_date
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,24 @@ from flask import Flask, Response, after_this_request, current_app, has_request_
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import (
+from .cli import ensora_cli
+from .config import Settings, read_settings
+from .connecting import find_connection, token_of
+from .crypto import Sealer
+from .database import begin_write
+from .host.changes import bring_up_to_date
+from .host.port import Entity, HostAdapter
+from .log import log
+from .memory import Memory
+from .models import Connection
+from .rendering.evidence import was_applied
+from .reports import export_views, saved_views
+from .reports import views as report_views
+from .reports.spec import REPORTS
+from .runs.schedule import hasten
+from .runs.sync import Services
+from .vendor.client import DataCollection
+from .window import (
     admin_views,
     choice_views,
     connect_views,
@@ -23,24 +40,7 @@ from . import (
     suggestion_views,
     views,
 )
-from .cli import ensora_cli
-from .config import Settings, read_settings
-from .connecting import find_connection, token_of
-from .crypto import Sealer
-from .database import begin_write
-from .evidence import was_applied
-from .host import Entity, HostAdapter
-from .host_changes import bring_up_to_date
-from .log import log
-from .memory import Memory
-from .models import Connection
-from .reports import export_views, saved_views
-from .reports import views as report_views
-from .reports.spec import REPORTS
-from .schedule import hasten
-from .sync import Services
-from .vendor import DataCollection
-from .web import bp
+from .window.web import bp
 
 EXTENSION = "ensora"
 #: Their routes are in the blueprint by now.

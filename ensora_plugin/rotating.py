@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
 from .connecting import token_place
-from .content import content_place
 from .crypto import Sealer, front_of, key_of
 from .database import begin_write
 from .errors import Sealed
 from .models import Connection, Content, ExportPart, ReplacedContent
+from .pull.content import content_place
 from .reports.exports import place_of_part
 
 #: A transaction reads so many values at most, and so many bytes beside its first value.

@@ -23,16 +23,16 @@ from sqlalchemy.exc import DBAPIError
 from .clock import utcnow
 from .config import Settings
 from .database import sqlstate
-from .jobs import JobFailed, OutOfTime, code_of, where, work_export, work_run
 from .log import log
 from .migrating import require_migrated
 from .plugin import State, state_of
-from .processes import ended, start, stop_all, stopping
 from .reports.exports import end_exports, waiting_exports
-from .rq_worker import Alarm, SafeWorker, open_worker
-from .runs import owner_name, release_of
-from .schedule import JOB_SECONDS, claimable_runs, make_due_runs, open_queue, ring, ring_lost
-from .warm import warm_up
+from .runs.jobs import JobFailed, OutOfTime, code_of, where, work_export, work_run
+from .runs.processes import ended, start, stop_all, stopping
+from .runs.rq_worker import Alarm, SafeWorker, open_worker
+from .runs.runs import owner_name, release_of
+from .runs.schedule import JOB_SECONDS, claimable_runs, make_due_runs, open_queue, ring, ring_lost
+from .runs.warm import warm_up
 
 #: A child that ends at once is not started again before so long, in seconds.
 _PAUSE_SECONDS = 1.0

@@ -13,7 +13,6 @@ from sqlalchemy import Engine, Table, select
 from sqlalchemy.engine import Connection as Db
 
 from demo.host.models import Appointment, AppointmentSignature
-from ensora_plugin.content import content_place
 from ensora_plugin.crypto import Sealer
 from ensora_plugin.kinds import KINDS
 from ensora_plugin.models import (
@@ -28,6 +27,7 @@ from ensora_plugin.models import (
     RenderingRow,
     SetAside,
 )
+from ensora_plugin.pull.content import content_place
 
 #: Table name -> the lines of its rows, in order.
 Told = dict[str, list[str]]

@@ -14,7 +14,7 @@ from ensora_plugin.config import Settings
 from ensora_plugin.errors import (
     EnsoraError,
 )
-from ensora_plugin.vendor import DataCollection
+from ensora_plugin.vendor.client import DataCollection
 from tests.emulator_world import ADMIN, ORGANIZATION, organization
 
 SETTINGS = Settings(

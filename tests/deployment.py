@@ -35,7 +35,7 @@ from ensora_plugin.kinds import KINDS
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, Mapping, RenderingRow, Run, RunCount
 from ensora_plugin.plugin import State, state_of
-from ensora_plugin.schedule import open_queue, request_run, ring
+from ensora_plugin.runs.schedule import open_queue, request_run, ring
 from tests.practices import ADMINS, KEY
 
 ROOT = Path(__file__).parents[1]

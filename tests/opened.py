@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 from sqlalchemy import delete
 
+from ensora_plugin.automap.trying import groups_of, notes_of, touch
 from ensora_plugin.clock import utcnow
-from ensora_plugin.host import HostAdapter
+from ensora_plugin.host.port import HostAdapter
 from ensora_plugin.kinds import BY_NAME, NOTE, Kind
 from ensora_plugin.models import Mapping, Rejected
-from ensora_plugin.trying import groups_of, notes_of, touch
 from tests.practices import ADMINS, Practice, open_demo, open_other
 from tests.small import ACCOUNT, TODAY, Small
 

@@ -17,7 +17,7 @@ from sqlalchemy import Select, insert, select
 from sqlalchemy.orm import Session
 
 from demo.data import World
-from ensora_plugin.host import ALL, PERMISSIONS, Actor, Entity, NoteView, Refusal, Rendering
+from ensora_plugin.host.port import ALL, PERMISSIONS, Actor, Entity, NoteView, Refusal, Rendering
 from tests.other_models import Clinic, Helper, HelperClinic, Kid, Visit, other_db
 
 #: Ids are derived from the demo's, so that the world's truth can be told in them.

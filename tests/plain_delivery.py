@@ -14,19 +14,19 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from demo.host import models as host
-from ensora_plugin import directory
-from ensora_plugin.automap import mapped_by_run
-from ensora_plugin.automap_notes import automap_notes
-from ensora_plugin.automap_people import automap_named
-from ensora_plugin.changing import current
+from ensora_plugin.automap.notes import automap_notes
+from ensora_plugin.automap.outcome import mapped_by_run
+from ensora_plugin.automap.people import automap_named
+from ensora_plugin.automap.recheck import touch_changed
+from ensora_plugin.automap.trying import notes_of, touch
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import NotAllowed
+from ensora_plugin.host import directory
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
-from ensora_plugin.mapping import map_record, unmap_record
+from ensora_plugin.mapping.changing import current
+from ensora_plugin.mapping.mapping import map_record, unmap_record
 from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected
-from ensora_plugin.recheck import touch_changed
-from ensora_plugin.trying import notes_of, touch
-from ensora_plugin.withdrawing import Desk
+from ensora_plugin.rendering.withdrawing import Desk
 from tests.plain_rows import (
     appointment_row,
     client_row,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from ensora_plugin.records import SiteIn, StudentIn, UserIn
+from ensora_plugin.vendor.records import SiteIn, StudentIn, UserIn
 from tests.slow_world import Entity, Person, Session
 
 _THEN = datetime(2026, 11, 20, tzinfo=UTC)

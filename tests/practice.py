@@ -15,7 +15,7 @@ from demo.host import create_app
 from demo.host.clock import stored
 from demo.host.models import Agency, Appointment, Client, Staff, db
 from demo.host.seed import PASSWORD, seed
-from ensora_plugin.host import NoteView, Signature
+from ensora_plugin.host.port import NoteView, Signature
 
 DAY = date(2026, 3, 10)
 #: Half an hour after the appointment 1 ends, which is 13:00 to 14:00 in New York.

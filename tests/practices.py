@@ -29,12 +29,12 @@ from demo.vendor.app import create_app as create_emulator
 from demo.vendor.store import Store
 from ensora_plugin import Ensora, configure_sqlite
 from ensora_plugin.connecting import activate, connect
-from ensora_plugin.host import HostAdapter
+from ensora_plugin.host.port import HostAdapter
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, Mapping, Record, Run, RunCount
 from ensora_plugin.plugin import State, state_of
-from ensora_plugin.runs import STEPS, claim, create_run
-from ensora_plugin.sync import perform
+from ensora_plugin.runs.runs import STEPS, claim, create_run
+from ensora_plugin.runs.sync import perform
 from tests.other_host import OtherHost, create_other_host, other_id, seed_other
 from tests.other_models import other_db
 from tests.servers import keep, restore

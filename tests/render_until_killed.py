@@ -21,10 +21,10 @@ from sqlalchemy import Engine, event, func, select
 from demo.host import create_app
 from demo.host.adapter import DemoHost
 from ensora_plugin import Ensora
-from ensora_plugin.applying import Work
 from ensora_plugin.models import Note
 from ensora_plugin.plugin import state_of
-from ensora_plugin.rendering import render_due, render_now
+from ensora_plugin.rendering.applying import Work
+from ensora_plugin.rendering.rendering import render_due, render_now
 from tests.practices import CONFIG
 
 

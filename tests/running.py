@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from ensora_plugin.clock import utcnow
 from ensora_plugin.models import Connection, Run
-from ensora_plugin.runs import STEPS, Claim, claim, create_run
+from ensora_plugin.runs.runs import STEPS, Claim, claim, create_run
 from tests.practices import Practice
 from tests.small import ACCOUNT, Small
 

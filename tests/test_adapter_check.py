@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from demo.host.adapter import DemoHost
 from demo.host.models import Agency
-from ensora_plugin.adapter_check import adapter_faults, has_agencies
+from ensora_plugin.host.adapter_check import adapter_faults, has_agencies
 from tests.practices import Practice
 
 

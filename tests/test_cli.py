@@ -29,7 +29,7 @@ from ensora_plugin import Ensora
 from ensora_plugin.cli import ensora_cli
 from ensora_plugin.connecting import activated, token_of
 from ensora_plugin.plugin import state_of
-from ensora_plugin.runs import create_run
+from ensora_plugin.runs.runs import create_run
 from tests.practices import CONFIG
 
 ROOT = Path(__file__).parents[1]

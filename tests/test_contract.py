@@ -21,17 +21,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from ensora_plugin import Settings
-from ensora_plugin.pages import Page
-from ensora_plugin.records import (
-    Broken,
-    FieldIn,
-    NoteIn,
-    SiteIn,
-    StudentIn,
-    UserIn,
-    Whole,
-)
-from ensora_plugin.vendor import DataCollection
+from ensora_plugin.vendor.client import DataCollection
+from ensora_plugin.vendor.pages import Page
+from ensora_plugin.vendor.records import Broken, FieldIn, NoteIn, SiteIn, StudentIn, UserIn, Whole
 
 CONTRACT = yaml.safe_load(
     (Path(__file__).parents[1] / "docs" / "vendor-api.yaml").read_text("utf-8")

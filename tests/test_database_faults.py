@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
 from demo.host.models import Login
-from ensora_plugin.host import PERMISSIONS
-from ensora_plugin.jobs import JobFailed, work_run
+from ensora_plugin.host.port import PERMISSIONS
 from ensora_plugin.models import History, Mapping, Run, Student
-from ensora_plugin.schedule import request_run
+from ensora_plugin.runs.jobs import JobFailed, work_run
+from ensora_plugin.runs.schedule import request_run
 from tests.canonical import canonical, sha256
 from tests.chaos.people import check_page
 from tests.opened import open_small

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from demo.host.adapter import DemoHost
 from demo.host.models import Login, db
-from ensora_plugin.host import ALL, HostAdapter, Refusal
+from ensora_plugin.host.port import ALL, HostAdapter, Refusal
 from tests.practice import DAY, LATER, NORTHSIDE, NOTE, agency, appointment, open_practice
 
 HOST = DemoHost()

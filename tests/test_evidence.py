@@ -14,8 +14,8 @@ from sqlalchemy import delete, func, select, update
 from demo.data import World
 from demo.host.models import Appointment, AppointmentSignature, Login
 from ensora_plugin import Ensora
-from ensora_plugin.differences import Piece, text_difference
 from ensora_plugin.models import Content, History, Mapping, Note, RenderingRow
+from ensora_plugin.rendering.differences import Piece, text_difference
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window
 

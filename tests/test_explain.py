@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from ensora_plugin.explain import Explanation, explain
-from ensora_plugin.explanation import Candidate
+from ensora_plugin.explain.explain import Explanation, explain
+from ensora_plugin.explain.explanation import Candidate
 from ensora_plugin.kinds import NOTE, SITE, STUDENT, USER, Kind
 from ensora_plugin.models import Student
 from tests.opened import by_person, open_small, reject

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import func, select
 
 from ensora_plugin.errors import Held, NotAllowed
-from ensora_plugin.guard import agree, losses
 from ensora_plugin.models import Connection, History, Mapping, Note, RenderingRow, Run, Student
-from ensora_plugin.runs import claim, create_run
+from ensora_plugin.runs.guard import agree, losses
+from ensora_plugin.runs.runs import claim, create_run
+from ensora_plugin.runs.sync import perform
 from ensora_plugin.signals import pull_held, run_ended
-from ensora_plugin.sync import perform
 from tests.practices import Practice, open_pulled
 from tests.running import connection_of, heard
 

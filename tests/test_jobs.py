@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from ensora_plugin.jobs import JobFailed, OutOfTime, work_run
 from ensora_plugin.models import Run
-from ensora_plugin.processes import stopping
-from ensora_plugin.rq_worker import Alarm
-from ensora_plugin.runs import claim
-from ensora_plugin.schedule import request_run
+from ensora_plugin.runs.jobs import JobFailed, OutOfTime, work_run
+from ensora_plugin.runs.processes import stopping
+from ensora_plugin.runs.rq_worker import Alarm
+from ensora_plugin.runs.runs import claim
+from ensora_plugin.runs.schedule import request_run
 from tests.practices import Practice
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import delete, select, update
 
 from demo.host.models import Appointment, AppointmentSignature, Client
 from ensora_plugin.access import Scope
-from ensora_plugin.host import Actor
+from ensora_plugin.host.port import Actor
 from ensora_plugin.kinds import NOTE, STUDENT
-from ensora_plugin.listing import list_row
-from ensora_plugin.mapping import map_record
+from ensora_plugin.listing.listing import list_row
+from ensora_plugin.listing.rows import row_view
+from ensora_plugin.mapping.mapping import map_record
 from ensora_plugin.models import History, Mapping, Note, RenderingRow, Student
-from ensora_plugin.rows import row_view
 from tests.meddling import (
     RENDERED,
     Meddled,

@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 
 from demo.data import World
 from ensora_plugin.connecting import activated, token_of
-from ensora_plugin.host import NoteView, Rendering
+from ensora_plugin.host.port import NoteView, Rendering
 from tests.practices import ADMINS, KEY, Practice, open_demo, open_other
 
 ACCOUNTS = list(ADMINS)

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from ensora_plugin.matching import Edge, Span, changes_that_day, minutes_apart, solve, zone
+from ensora_plugin.automap.matching import Edge, Span, changes_that_day, minutes_apart, solve, zone
 
 #: The United States put their clocks forward on this day of 2026 at 02:00, and back on that one.
 FORWARD, BACK, PLAIN = date(2026, 3, 8), date(2026, 11, 1), date(2026, 11, 19)

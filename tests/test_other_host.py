@@ -14,7 +14,7 @@ from sqlalchemy import Select, select, update
 
 from demo.data import World, build_world
 from demo.host.models import Base
-from ensora_plugin.host import ALL, HostAdapter, NoteView, Signature
+from ensora_plugin.host.port import ALL, HostAdapter, NoteView, Signature
 from tests.other_host import DatedHost, OtherHost, create_other_host, other_id, seed_other
 from tests.other_models import Visit, other_db
 from tests.servers import Postgres, fresh_database, postgres

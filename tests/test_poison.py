@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 
 from ensora_plugin.errors import VendorBroke
 from ensora_plugin.models import Note, Run, SetAside
-from ensora_plugin.pages import place_name
+from ensora_plugin.vendor.pages import place_name
 from tests.opened import open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT, ORGANIZATION, Small

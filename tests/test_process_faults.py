@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from demo.data import World, build_world
 from ensora_plugin.clock import utcnow
 from ensora_plugin.models import Connection, Run
-from ensora_plugin.schedule import QUEUE, WORK_RUN
+from ensora_plugin.runs.schedule import QUEUE, WORK_RUN
 from tests.chaos.engine import Chaos, chaos
 from tests.chaos.faults import starve
 from tests.chaos.points import POINTS, RARE

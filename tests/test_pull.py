@@ -17,8 +17,8 @@ from ensora_plugin.models import (
     Note,
     Run,
 )
-from ensora_plugin.runs import claim, create_run
-from ensora_plugin.sync import perform
+from ensora_plugin.runs.runs import claim, create_run
+from ensora_plugin.runs.sync import perform
 from tests.five_students import NAMES, calm, five, forget_cursors, play, students
 from tests.opened import Mortal, by_person, open_small
 from tests.practices import Practice

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import select
 
 from ensora_plugin.bulk import last_writes
-from ensora_plugin.drafts import Drafts, Place
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT
 from ensora_plugin.models import (
     Connection,
@@ -21,9 +20,10 @@ from ensora_plugin.models import (
     Site,
     Student,
 )
-from ensora_plugin.pages import Page
-from ensora_plugin.pull import write_page
-from ensora_plugin.records import Broken
+from ensora_plugin.pull.drafts import Drafts, Place
+from ensora_plugin.pull.pages import write_page
+from ensora_plugin.vendor.pages import Page
+from ensora_plugin.vendor.records import Broken
 from tests.five_students import NAMES, calm, five, play, students
 from tests.opened import open_small
 from tests.practices import Practice

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from ensora_plugin.automap.recheck import touch_changed
+from ensora_plugin.automap.trying import held_generation
 from ensora_plugin.models import Mapping, Note
-from ensora_plugin.recheck import touch_changed
-from ensora_plugin.trying import held_generation
 from tests.hands import Hands
 from tests.opened import open_small, open_small_other
 from tests.small import ACCOUNT, DAY, EAST, Small

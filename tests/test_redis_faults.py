@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from demo.data import World, build_world
-from ensora_plugin.schedule import open_queue, ring
+from ensora_plugin.runs.schedule import open_queue, ring
 from tests.chaos.people import sync_now
 from tests.deployment import Deployment, deployed
 from tests.own_redis import OwnRedis

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import select, update
 
 from demo.host.models import Agency, Appointment
-from ensora_plugin.changing import lock_account
 from ensora_plugin.database import begin_write
 from ensora_plugin.errors import NotAllowed
 from ensora_plugin.kinds import NOTE
-from ensora_plugin.mapping import map_record, unmap_record
+from ensora_plugin.mapping.changing import lock_account
+from ensora_plugin.mapping.mapping import map_record, unmap_record
 from ensora_plugin.models import Mapping, Note
-from ensora_plugin.withdrawing import Desk
+from ensora_plugin.rendering.withdrawing import Desk
 from tests.meddling import RENDERED, Meddled, appointment, hours, rows
 from tests.opened import open_small
 from tests.practices import Practice

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select, update
 
 from demo.host.models import Appointment, Client
-from ensora_plugin.applying import Work
 from ensora_plugin.errors import NotAllowed
 from ensora_plugin.models import History, Mapping, Note, RenderingRow
-from ensora_plugin.rendering import render_now
+from ensora_plugin.rendering.applying import Work
+from ensora_plugin.rendering.rendering import render_now
 from tests.meddling import RENDERED, Meddled, appointment, change, hours, row_of, rows
 from tests.opened import open_small
 from tests.practices import Practice

@@ -12,10 +12,10 @@ from sqlalchemy import delete, select, update
 
 from demo.host.models import Agency, Appointment, AppointmentSignature, Client
 from ensora_plugin.clock import utcnow
-from ensora_plugin.content import content_place
 from ensora_plugin.models import Content, Run
+from ensora_plugin.pull.content import content_place
+from ensora_plugin.rendering.soap import content_fields, read_soap
 from ensora_plugin.signals import appointment_rendered
-from ensora_plugin.soap import content_fields, read_soap
 from tests.meddling import RENDERED, Meddled, appointment, hours, rows
 from tests.opened import open_small
 from tests.practices import Practice

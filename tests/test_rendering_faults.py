@@ -13,8 +13,8 @@ from demo.host.adapter import DemoHost
 from demo.host.models import Agency, Appointment, db
 from ensora_plugin.clock import utcnow
 from ensora_plugin.models import Mapping, Note, RenderingRow
-from ensora_plugin.runs import claim, create_run
-from ensora_plugin.sync import perform
+from ensora_plugin.runs.runs import claim, create_run
+from ensora_plugin.runs.sync import perform
 from tests.meddling import RENDERED, Meanwhile, Meddled, appointment, hours, rows
 from tests.opened import open_small
 from tests.practices import Practice

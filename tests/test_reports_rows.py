@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from demo.data import World
 from ensora_plugin.access import Scope
-from ensora_plugin.host import ALL, Actor
+from ensora_plugin.host.port import ALL, Actor
 from ensora_plugin.kinds import NOTE, SITE, STUDENT, USER
 from ensora_plugin.models import Directory, History, Mapping, Note, Student, User
 from ensora_plugin.reports.choice import Choice

@@ -18,9 +18,9 @@ from ensora_plugin import Ensora
 from ensora_plugin.clock import utcnow
 from ensora_plugin.config import Settings
 from ensora_plugin.errors import Fenced
-from ensora_plugin.jobs import JobFailed, work_export
 from ensora_plugin.models import Export, ExportPart, History, Mapping, SavedView
 from ensora_plugin.reports.exports import end_exports, make_export, waiting_exports
+from ensora_plugin.runs.jobs import JobFailed, work_export
 from tests.practices import Practice, open_demo
 from tests.window import PREFIX, Person
 

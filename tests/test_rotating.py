@@ -18,11 +18,9 @@ from sqlalchemy.orm import Session
 from demo.host import create_app as create_demo
 from demo.host.adapter import DemoHost
 from ensora_plugin import Ensora
-from ensora_plugin.applying import Work
 from ensora_plugin.bulk import insert_rows
 from ensora_plugin.clock import utcnow
 from ensora_plugin.connecting import token_of
-from ensora_plugin.content import content_place
 from ensora_plugin.crypto import Sealer, key_of
 from ensora_plugin.errors import Sealed
 from ensora_plugin.models import (
@@ -34,7 +32,9 @@ from ensora_plugin.models import (
     ReplacedContent,
 )
 from ensora_plugin.plugin import state_of
-from ensora_plugin.rendering import render_due
+from ensora_plugin.pull.content import content_place
+from ensora_plugin.rendering.applying import Work
+from ensora_plugin.rendering.rendering import render_due
 from ensora_plugin.reports.exports import make_export, pieces_of
 from ensora_plugin.reports.spec import REPORTS
 from ensora_plugin.rotating import SEALED, rotate

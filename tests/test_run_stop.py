@@ -13,10 +13,10 @@ from demo.data import build_world
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import EndedByPerson
 from ensora_plugin.models import Note, RunCount
-from ensora_plugin.runs import ask_to_stop
-from ensora_plugin.schedule import claimable_runs
+from ensora_plugin.runs.runs import ask_to_stop
+from ensora_plugin.runs.schedule import claimable_runs
+from ensora_plugin.runs.sync import perform
 from ensora_plugin.signals import run_ended
-from ensora_plugin.sync import perform
 from tests.practices import Practice, open_demo
 from tests.running import claimed, connection_of, due, heard, run_of
 

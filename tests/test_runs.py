@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from ensora_plugin.errors import Busy, Fenced
 from ensora_plugin.models import Run
-from ensora_plugin.runs import STEPS, Claim, claim, hold
+from ensora_plugin.runs.runs import STEPS, Claim, claim, hold
+from ensora_plugin.runs.sync import perform, perform_now
 from ensora_plugin.signals import connection_lost, run_ended
-from ensora_plugin.sync import perform, perform_now
 from tests.opened import Mortal, open_small
 from tests.practices import Practice
 from tests.running import LEASE, claimed, connection_of, due, filled, heard, later, play, run_of

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, update
 
 from demo.host.models import Appointment
-from ensora_plugin.content import content_place
 from ensora_plugin.models import Content, Note, RenderingRow, ReplacedContent
-from ensora_plugin.soap import content_fields, read_soap
+from ensora_plugin.pull.content import content_place
+from ensora_plugin.rendering.soap import content_fields, read_soap
 from tests.five_students import calm, forget_cursors, play
 from tests.meddling import hours
 from tests.opened import open_small

@@ -16,11 +16,11 @@ from demo.data import World
 from ensora_plugin.clock import utcnow
 from ensora_plugin.config import read_settings
 from ensora_plugin.errors import NeedsConnection, WrongSettings
-from ensora_plugin.heartbeat import beating
 from ensora_plugin.log import log
 from ensora_plugin.models import Connection, Run
-from ensora_plugin.runs import Claim, claim, release, release_of
-from ensora_plugin.schedule import (
+from ensora_plugin.runs.heartbeat import beating
+from ensora_plugin.runs.runs import Claim, claim, release, release_of
+from ensora_plugin.runs.schedule import (
     claimable_runs,
     make_due_runs,
     open_queue,

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
-from ensora_plugin.host import Signature
-from ensora_plugin.signature import LONGEST_FILE, SignatureRefused, read_signature
-from ensora_plugin.soap import Signed
+from ensora_plugin.host.port import Signature
+from ensora_plugin.rendering.signature import LONGEST_FILE, SignatureRefused, read_signature
+from ensora_plugin.rendering.soap import Signed
 
 SIZE = (60, 30)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ensora_plugin.records import FieldIn
-from ensora_plugin.soap import Signed, Soap, content_bytes, content_fields, read_soap
+from ensora_plugin.rendering.soap import Signed, Soap, content_bytes, content_fields, read_soap
+from ensora_plugin.vendor.records import FieldIn
 
 #: UTC without a zone, as it is stored.
 SIGNED = datetime(2026, 11, 19, 19, 5)  # noqa: DTZ001

@@ -19,12 +19,12 @@ from sqlalchemy.exc import DBAPIError
 
 from ensora_plugin import configure_sqlite
 from ensora_plugin.errors import Fenced
-from ensora_plugin.jobs import JobFailed, work_run
 from ensora_plugin.migrating import VERSION_TABLE, require_migrated, upgrade
 from ensora_plugin.models import Base, Run
-from ensora_plugin.runs import claim
-from ensora_plugin.schedule import claimable_runs, request_run
-from ensora_plugin.sync import perform
+from ensora_plugin.runs.jobs import JobFailed, work_run
+from ensora_plugin.runs.runs import claim
+from ensora_plugin.runs.schedule import claimable_runs, request_run
+from ensora_plugin.runs.sync import perform
 from tests.canonical import Told, canonical, sha256
 from tests.meddling import hours
 from tests.opened import Mortal, open_small

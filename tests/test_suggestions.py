@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from demo.data import World, build_world
 from ensora_plugin.access import Scope
-from ensora_plugin.host import ALL, PERMISSIONS, Actor
+from ensora_plugin.host.port import ALL, PERMISSIONS, Actor
 from ensora_plugin.kinds import NOTE, SITE, STUDENT, USER, Kind
+from ensora_plugin.listing.suggestions import is_clear, suggestions
 from ensora_plugin.models import History, Mapping
-from ensora_plugin.suggestions import is_clear, suggestions
 from tests.opened import by_person, open_small, reject
 from tests.practices import Practice
 from tests.small import ACCOUNT, Small

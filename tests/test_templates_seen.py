@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from demo.data import build_world
 from ensora_plugin.models import TemplateField
-from ensora_plugin.templates_seen import Template, templates_seen
+from ensora_plugin.pull.templates_seen import Template, templates_seen
 from tests.opened import open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT, DAY, ORGANIZATION, Small, draft

@@ -19,7 +19,7 @@ from ensora_plugin.config import Settings
 from ensora_plugin.errors import (
     VendorUnreachable,
 )
-from ensora_plugin.vendor import DataCollection
+from ensora_plugin.vendor.client import DataCollection
 from tests.connected_vendor import error_of
 from tests.emulator_world import ADMIN, ORGANIZATION, organization
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from ensora_plugin.records import Broken, Whole
-from ensora_plugin.vendor import DataCollection
+from ensora_plugin.vendor.client import DataCollection
+from ensora_plugin.vendor.records import Broken, Whole
 from tests.connected_vendor import KINDS, SETTINGS, Vendor
 
 

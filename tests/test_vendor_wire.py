@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from ensora_plugin.config import Settings
 from ensora_plugin.errors import VendorBroke, VendorUnreachable
-from ensora_plugin.vendor import DataCollection
+from ensora_plugin.vendor.client import DataCollection
 from tests.connected_vendor import error_of
 
 SECONDS = 0.6

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ensora_plugin.models import Base
+from ensora_plugin.runs.warm import warm_up
 from ensora_plugin.signals import run_ended
-from ensora_plugin.warm import warm_up
 from tests.practices import Practice
 from tests.small import ACCOUNT, OTHER
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from demo.data import World
-from ensora_plugin.listing import read_cursor
+from ensora_plugin.listing.listing import read_cursor
 from ensora_plugin.models import Mapping, Membership, Note, Site, Student, User
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record

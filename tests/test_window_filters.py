@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event, select
 
 from demo.data import World, build_world
-from ensora_plugin.dates import days_of
+from ensora_plugin.listing.dates import days_of
 from ensora_plugin.models import Mapping, Note, RenderingRow, Student, User
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record

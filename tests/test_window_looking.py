@@ -14,7 +14,7 @@ import ensora_plugin
 from demo.data import World, build_world
 from demo.host.models import Client
 from ensora_plugin.models import Directory, Student
-from ensora_plugin.trail import ACTIONS
+from ensora_plugin.window.trail import ACTIONS
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from demo.data import World
-from ensora_plugin.jobs import work_run
 from ensora_plugin.models import Run
-from ensora_plugin.schedule import request_run
+from ensora_plugin.runs.jobs import work_run
+from ensora_plugin.runs.schedule import request_run
 from tests.practices import Practice
 from tests.window import Person, open_window
 

@@ -11,9 +11,9 @@ from demo.host.adapter import DemoHost
 from demo.host.models import Appointment, db
 from ensora_plugin.errors import NotAllowed
 from ensora_plugin.kinds import NOTE, SITE, STUDENT
-from ensora_plugin.mapping import map_record, unmap_record
+from ensora_plugin.mapping.mapping import map_record, unmap_record
+from ensora_plugin.mapping.releasing import Consequences
 from ensora_plugin.models import Content, Mapping, Rejected, Site, Student
-from ensora_plugin.releasing import Consequences
 from tests.meddling import RENDERED, Meddled, appointment, change, hours, person, rows
 from tests.opened import open_small
 from tests.practices import Practice

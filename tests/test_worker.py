@@ -21,13 +21,13 @@ from demo.data import World, build_world
 from demo.host.adapter import DemoHost
 from ensora_plugin.access import Scope
 from ensora_plugin.clock import utcnow
-from ensora_plugin.host import ALL, Actor
+from ensora_plugin.host.port import ALL, Actor
 from ensora_plugin.models import Connection, Export
 from ensora_plugin.reports.choice import Choice
 from ensora_plugin.reports.exports import request_export
 from ensora_plugin.reports.sides import Source
 from ensora_plugin.reports.spec import REPORTS
-from ensora_plugin.schedule import QUEUE, WORK_RUN, open_queue, ring_export
+from ensora_plugin.runs.schedule import QUEUE, WORK_RUN, open_queue, ring_export
 from tests.deployment import Deployment, alive, deployed, family, own_redis
 from tests.practices import ADMINS
 from tests.servers import redis_server

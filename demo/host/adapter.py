@@ -13,7 +13,7 @@ from flask_login import current_user
 from sqlalchemy import Select, and_, bindparam, case, false, or_, select, true
 from sqlalchemy.orm import joinedload
 
-from ensora_plugin.host import ALL, Actor, Entity, NoteView, Refusal, Rendering
+from ensora_plugin.host.port import ALL, Actor, Entity, NoteView, Refusal, Rendering
 
 from . import clock, rendering
 from .models import Agency, Appointment, Client, Staff, StaffAgency, db

@@ -16,7 +16,7 @@ from .models import Appointment, AppointmentSignature
 from .rules import RENDERED, SCHEDULED, Refusal, locks, validate
 
 if TYPE_CHECKING:
-    from ensora_plugin.host import NoteView, Signature
+    from ensora_plugin.host.port import NoteView, Signature
 
 
 SIGNERS = ("guardian", "therapist")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 
-from ensora_plugin.host import PERMISSIONS
+from ensora_plugin.host.port import PERMISSIONS
 
 from .model import Clinic, Expected, Row
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any
 
+from ..automap.reasons import REASONS
 from ..kinds import Kind
-from ..reasons import REASONS
-from ..rendering_words import refusals_said, rendering_said
-from ..row_words import apart, day_text, remark, time_text, why_text
+from ..listing.rendering_words import refusals_said, rendering_said
+from ..listing.row_words import apart, day_text, remark, time_text, why_text
 from ..text import SEPARATOR
 
 #: What a cell holds; a bool reads Yes or No.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from ..filters import Filters
+from ..automap.reasons import REASONS
 from ..kinds import SITE, USER
-from ..listing import NOT_TRIED
-from ..reasons import REASONS
+from ..listing.filters import Filters
+from ..listing.listing import NOT_TRIED
 from .spec import SIDES, Column, Report
 
 #: Of appointments so many days are shown unasked.

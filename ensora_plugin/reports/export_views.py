@@ -9,11 +9,11 @@ from typing import IO, Any
 from flask import Response, abort, redirect, request, send_file, stream_with_context, url_for
 
 from ..clock import utcnow
-from ..htmx import fragment
 from ..models import Export
-from ..schedule import open_queue, ring_export
-from ..views import progress_context, tabs_context, window_page
-from ..web import bp, needs, scope_of, state_of_app
+from ..runs.schedule import open_queue, ring_export
+from ..window.htmx import fragment
+from ..window.views import progress_context, tabs_context, window_page
+from ..window.web import bp, needs, scope_of, state_of_app
 from .choice import Choice
 from .exporting import file_name, write_file
 from .exports import own_export, pieces_of, request_export

@@ -21,7 +21,7 @@ from ..crypto import Sealer
 from ..database import AnySession, begin_write
 from ..errors import Fenced
 from ..history import write_history
-from ..host import ALL, Actor, HostAdapter
+from ..host.port import ALL, Actor, HostAdapter
 from ..models import Connection, Export, ExportPart
 from .cells import Value
 from .choice import Choice

@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import Select, and_, case, func, literal, or_, select, text
 
+from ..automap.reasons import REASONS
 from ..database import as_text
-from ..entities import host_entity, in_agencies
-from ..filters import STATES
+from ..host.entities import host_entity, in_agencies
 from ..kinds import NOTE, SITE
-from ..listing import NOT_TRIED, matching
+from ..listing.filters import STATES
+from ..listing.listing import NOT_TRIED, matching
+from ..listing.row_words import day_text
 from ..models import Directory, DirectoryAgency, Mapping, Note, Site
-from ..reasons import REASONS
-from ..row_words import day_text
 from .cells import Value
 from .choice import Choice
 from .host_side import host_matching

@@ -15,15 +15,15 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
-from ..columns import few, labelled, with_facts
 from ..database import AnySession, as_host_id, as_text
-from ..entities import host_entity, in_agencies
-from ..filters import Filters
-from ..host import HostAdapter, native_ids
+from ..host.entities import host_entity, in_agencies
+from ..host.port import HostAdapter, native_ids
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
-from ..listing import ListPage, cut_page, read_cursor, write_cursor
+from ..listing.columns import few, labelled, with_facts
+from ..listing.filters import Filters
+from ..listing.listing import ListPage, cut_page, read_cursor, write_cursor
+from ..listing.searching import starts_with
 from ..models import Directory, DirectoryAgency, Mapping, RenderingRow
-from ..searching import starts_with
 from ..text import text_key
 
 #: What else is wanted of the entities of a page.

@@ -8,7 +8,7 @@ from flask import abort, redirect, request, session, url_for
 
 from ..clock import utcnow
 from ..errors import NotAllowed
-from ..web import bp, needs, scope_of, state_of_app
+from ..window.web import bp, needs, scope_of, state_of_app
 from .saved import choose_default, delete_view, find_view, save_view
 from .views import choice_of, report_of
 

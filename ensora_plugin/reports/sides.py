@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, select
 
 from ..access import Scope
-from ..columns import with_columns
 from ..database import AnySession
-from ..entities import host_entity, in_agencies
-from ..filters import Filters
-from ..host import HostAdapter
+from ..host.entities import host_entity, in_agencies
+from ..host.port import HostAdapter
 from ..kinds import NOTE, SITE, USER, Kind
-from ..listing import PAGE, ListPage, list_page, matching
+from ..listing.columns import with_columns
+from ..listing.filters import Filters
+from ..listing.listing import PAGE, ListPage, list_page, matching
 from ..text import SEPARATOR
 from .host_side import host_matching, host_page
 

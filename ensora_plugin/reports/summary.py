@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null
 
+from ..automap.reasons import REASONS
 from ..database import minute_of_day
-from ..filters import Filters
 from ..joins import rendering_of_note
 from ..kinds import NOTE
-from ..listing import NOT_TRIED, matching
+from ..listing.filters import Filters
+from ..listing.listing import NOT_TRIED, matching
+from ..listing.row_words import day_text
 from ..models import Mapping, Note, RenderingRow
-from ..reasons import REASONS
-from ..row_words import day_text
 from .choice import Choice
 from .host_side import host_matching
 from .sides import Source

@@ -6,14 +6,14 @@ from typing import Any
 
 from flask import abort, redirect, request, session, url_for
 
+from ..automap.reasons import REASONS
 from ..clock import utcnow
-from ..filters import RENDERINGS, STATES, orders
-from ..htmx import fragment
 from ..kinds import NOTE, SITE
-from ..listing import NOT_TRIED
-from ..reasons import REASONS
-from ..views import offered_agencies, progress_context, tabs_context, window_page
-from ..web import bp, connection_of, needs, scope_of, standing_of, state_of_app
+from ..listing.filters import RENDERINGS, STATES, orders
+from ..listing.listing import NOT_TRIED
+from ..window.htmx import fragment
+from ..window.views import offered_agencies, progress_context, tabs_context, window_page
+from ..window.web import bp, connection_of, needs, scope_of, standing_of, state_of_app
 from .cells import screen_text
 from .choice import Choice
 from .exporting import remember

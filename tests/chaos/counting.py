@@ -13,7 +13,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Select, String, Table,
 
 from demo.host.adapter import DemoHost
 from demo.host.models import db
-from ensora_plugin.host import NoteView, Rendering
+from ensora_plugin.host.port import NoteView, Rendering
 
 _METADATA = MetaData()
 #: A row each time: the note's version stands in the appointment (1), was rendered there (2), or

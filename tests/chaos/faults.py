@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ensora_plugin.schedule import QUEUE, WORK_RUN
+from ensora_plugin.runs.schedule import QUEUE, WORK_RUN
 from tests.chaos import people
 from tests.chaos.points import POINTS, RARE
 from tests.chaos.scene import LEASE_SECONDS, Scene

@@ -20,7 +20,7 @@ from rq import Queue
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from ensora_plugin.vendor import DataCollection
+from ensora_plugin.vendor.client import DataCollection
 from tests.chaos.counting import CountingHost
 
 #: What a statement that is executed tells of the moment.

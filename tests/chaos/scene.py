@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from demo.data import World
 from ensora_plugin.clock import utcnow
 from ensora_plugin.models import Run
-from ensora_plugin.schedule import due_connections
+from ensora_plugin.runs.schedule import due_connections
 from tests.chaos.counting import CountingHost, make_table
 from tests.chaos.points import Armoury
 from tests.deployment import Deployment, alive, deployed, family

@@ -14,10 +14,10 @@ from demo.host.models import db
 from demo.host.seed import seed
 from ensora_plugin import Ensora
 from ensora_plugin.connecting import activate, connect
-from ensora_plugin.jobs import work_run
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.plugin import state_of
-from ensora_plugin.schedule import request_run
+from ensora_plugin.runs.jobs import work_run
+from ensora_plugin.runs.schedule import request_run
 from tests.canonical import Told, canonical
 from tests.chaos.counting import CountingHost, make_table
 from tests.practices import ADMINS, KEY

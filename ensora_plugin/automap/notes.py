@@ -1,0 +1,221 @@
+"""Automap of session notes: same day, start and end within the grace, through the mappings that
+stand already.
+
+Groups (student, user, day) with one candidate are mapped in one statement. What is left open is
+read client by client: those that compete are solved exactly in `matching.py`, and the others get
+their reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import exists, func, insert, literal, null, select, update
+from sqlalchemy.orm import aliased
+
+from ..bulk import insert_rows
+from ..clock import utcnow
+from ..database import AnySession, analyze, kept_plans, roomy
+from ..host.port import HostAdapter
+from ..kinds import NOTE
+from ..models import Mapping, Note
+from .matching import Edge, solve
+from .note_candidates import lone_edges, open_clients
+from .note_reasons import Pair, pair_of, why_not
+from .note_tables import VERDICTS, Tried, temporary
+from .outcome import Mapped, Why, mappings_of_run
+from .recheck import seen_of, touch_changed
+from .trying import any_to_try, end_generation, held_generation, is_mapped, left_over, tried_notes
+from .zones_apart import mark_apart
+
+#: So many new mappings make what a database believes of the table wrong.
+_MANY = 1000
+#: So many rows are written at a time.
+_AT_ONCE = 5000
+
+
+def automap_notes(
+    session: AnySession,
+    account_id: int,
+    account: str,
+    host: HostAdapter,
+    *,
+    grace: int,
+    run_id: int,
+    since: date | None = None,
+) -> Mapped:
+    """Map the account's notes that may map now to appointments, and note why the others do not.
+
+    `grace` in whole minutes, inclusive; unmapped notes from the day `since` on are tried again
+    where the host's appointments are others than they were. Returns what it did; flushes, never
+    commits.
+    """
+    result = Mapped()
+    generation = held_generation(session, account_id)
+    appointment = host.appointments(account).subquery("appointment")
+    if since is not None:
+        with roomy(session):
+            touch_changed(session, account_id, appointment, since)
+    if any_to_try(session, account_id, generation):
+        with (
+            roomy(session),
+            tried_notes(session, account_id, appointment, generation=generation) as tried,
+            temporary(session, VERDICTS),
+        ):
+            any_apart = mark_apart(tried)
+            _insert_lone(tried, grace, run_id)
+            with left_over(tried) as left:
+                work = _Work(left, grace, run_id, result)
+                for notes, rows in open_clients(left, any_apart=any_apart):
+                    work.settle(notes, rows)
+                work.write()
+            _write_verdicts(tried)
+        result.made = mappings_of_run(session, account_id, NOTE, run_id)
+        if result.made > _MANY:
+            analyze(session, Mapping.__table__)
+    # Also where there was nothing to try: changes of the directory are told apart by it as well.
+    end_generation(session, account_id)
+    result.ambiguous = _ambiguous(session, account_id)
+    return result
+
+
+def _insert_lone(tried: Tried, grace: int, run_id: int) -> None:
+    """Map the notes whose group has one candidate, where that is not taken."""
+    edge = lone_edges(tried, grace)
+    holder = aliased(Mapping, name="holder_mapping")
+    taken = exists().where(
+        holder.account_id == tried.account_id,
+        holder.kind == NOTE.name,
+        holder.host_id == edge.c.appointment,
+    )
+    chosen = (
+        select(
+            literal(tried.account_id),
+            literal(NOTE.name),
+            edge.c.note,
+            edge.c.appointment,
+            literal("auto"),
+            literal(run_id),
+            literal(utcnow()),
+        )
+        .where(~taken)
+        # In the order of the index that is filled, neighbours fall on the same page of it.
+        .order_by(edge.c.note)
+    )
+    columns = ["account_id", "kind", "vendor_id", "host_id", "state", "run_id", "at"]
+    with kept_plans(tried.session):
+        tried.session.execute(insert(Mapping).from_select(columns, chosen))
+
+
+@dataclass
+class _Work:
+    """Settles what is left open, and gathers what there is to write."""
+
+    left: Tried
+    grace: int
+    run_id: int
+    result: Mapped
+    mappings: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+
+    def settle(self, notes: Sequence[Any], rows: Sequence[Any]) -> None:
+        """Map the notes of a client that may map, and say why the others do not."""
+        by_id = {note.vendor_id: note for note in notes}
+        pairs: dict[str, list[Pair]] = {}
+        seen: dict[str, list[Any]] = {}
+        for row in rows:
+            seen.setdefault(row.note, []).append(row)
+            if pair := pair_of(by_id[row.note], row, self.grace):
+                pairs.setdefault(row.note, []).append(pair)
+        holders = {row.appointment: row.holder for row in rows if row.holder is not None}
+        own = {note.vendor_id: note.own for note in notes if note.own is not None}
+        made = self._solved(pairs, own, holders)
+        for edge in made:
+            self._map(edge)
+            holders[edge.appointment] = edge.note
+        mapped = own.keys() | {edge.note for edge in made}
+        for note in notes:
+            if note.vendor_id not in mapped:
+                why = why_not(note, pairs.get(note.vendor_id, ()), holders, self.grace)
+                self._tell(note, why, seen_of(note, seen.get(note.vendor_id, ()), holders))
+        if len(self.mappings) + len(self.verdicts) >= _AT_ONCE:
+            self.write()
+
+    def _solved(
+        self, pairs: dict[str, list[Pair]], own: dict[str, str], holders: dict[str, str]
+    ) -> list[Edge]:
+        edges = [
+            Edge(pair.note, pair.appointment, pair.minutes)
+            for several in pairs.values()
+            for pair in several
+            if pair.eligible and not pair.rejected and pair.within(self.grace)
+        ]
+        return solve(edges, fixed=own, holders=holders) if edges else []
+
+    def _map(self, edge: Edge) -> None:
+        self.mappings.append(
+            {
+                "account_id": self.left.account_id,
+                "kind": NOTE.name,
+                "vendor_id": edge.note,
+                "host_id": edge.appointment,
+                "state": "auto",
+                "run_id": self.run_id,
+                "at": utcnow(),
+            }
+        )
+
+    def _tell(self, note: Any, why: Why, seen: str | None) -> None:
+        """Keep a reason for writing where another one stands beside the note, or where it was
+        found among other appointments.
+        """
+        self.result.reasons[why.code] = self.result.reasons.get(why.code, 0) + 1
+        stands = Why(note.why, note.why_minutes, note.nearest, note.rival), note.seen
+        if (why, seen) != stands:
+            self.verdicts.append(
+                {
+                    "note_id": note.note_id,
+                    "why": why.code,
+                    "why_minutes": why.minutes,
+                    "nearest": why.nearest,
+                    "rival": why.rival,
+                    "seen": seen,
+                }
+            )
+
+    def write(self) -> None:
+        """Write what was gathered; the reasons into the temporary table."""
+        insert_rows(self.left.session, Mapping.__table__, self.mappings)
+        insert_rows(self.left.session, VERDICTS, self.verdicts)
+        self.mappings.clear()
+        self.verdicts.clear()
+
+
+def _write_verdicts(tried: Tried) -> None:
+    """Write the reasons beside the notes, and clear those of notes that map now."""
+    t, names = tried.table.c, ("why", "why_minutes", "nearest", "rival", "seen")
+    mapped = select(t.note_id, *(null() for _ in names)).where(
+        t.told, is_mapped(tried, t.vendor_id)
+    )
+    tried.session.execute(insert(VERDICTS).from_select(["note_id", *names], mapped))
+    analyze(tried.session, VERDICTS)
+    tried.session.execute(
+        update(Note)
+        # Said twice, so that SQLite comes in by the few ids.
+        .where(Note.id.in_(select(VERDICTS.c.note_id)), Note.id == VERDICTS.c.note_id)
+        .values({name: VERDICTS.c[name] for name in names})
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _ambiguous(session: AnySession, account_id: int) -> int:
+    """Count the notes that are ambiguous, those of other passes as well."""
+    return (
+        session.scalar(
+            select(func.count()).where(Note.account_id == account_id, Note.why == "ambiguous")
+        )
+        or 0
+    )

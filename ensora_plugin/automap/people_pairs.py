@@ -1,0 +1,109 @@
+"""Pairs of a record and an entity whose facts are equal, and which of them stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, select
+from sqlalchemy.orm import aliased
+
+from ..database import AnySelect
+from ..kinds import SITE, Kind
+from ..models import Directory, DirectoryAgency, Mapping, Membership, Rejected
+
+
+def equal_pairs(account_id: int, kind: Kind) -> AnySelect:
+    """SELECT every pair of equal facts among keys that an unmapped record has; taken ones count as
+    well.
+    """
+    record = kind.model
+    twin = aliased(kind.model, name="unmapped_record")
+    open_keys = select(twin.match_key).where(  # type: ignore[attr-defined]
+        twin.account_id == account_id,
+        ~exists().where(
+            Mapping.account_id == account_id,
+            Mapping.kind == kind.name,
+            Mapping.vendor_id == twin.vendor_id,
+        ),
+    )
+    pairs = (
+        select(
+            record.vendor_id.label("vendor_id"),
+            _one(record.active).label("record_active"),  # type: ignore[attr-defined]
+            Directory.host_id.label("host_id"),
+            _one(Directory.active).label("entity_active"),
+        )
+        .join(
+            Directory,
+            and_(
+                Directory.account_id == record.account_id,
+                Directory.entity == kind.entity,
+                Directory.match_key == record.match_key,  # type: ignore[attr-defined]
+            ),
+        )
+        .where(
+            record.account_id == account_id,
+            record.match_key.in_(open_keys),  # type: ignore[attr-defined]
+        )
+    )
+    return pairs.where(_shares_agency(account_id, kind)) if kind.by_site else pairs
+
+
+def _one(flag: Any) -> ColumnElement[int]:
+    return case((flag, 1), else_=0)
+
+
+def _shares_agency(account_id: int, kind: Kind) -> ColumnElement[bool]:
+    """The condition that a site of the record is mapped to an agency of the directory's entry."""
+    site = aliased(Mapping, name="site_mapping")
+    shared = (
+        select(DirectoryAgency.agency_id)
+        .where(
+            Membership.account_id == account_id,
+            Membership.kind == kind.name,
+            Membership.vendor_id == kind.model.vendor_id,
+            site.account_id == account_id,
+            site.kind == SITE.name,
+            site.vendor_id == Membership.site_id,
+            DirectoryAgency.account_id == account_id,
+            DirectoryAgency.entity == kind.entity,
+            DirectoryAgency.host_id == Directory.host_id,
+            DirectoryAgency.agency_id == site.host_id,
+        )
+        .correlate(kind.model, Directory)
+        .limit(1)
+    )
+    # No EXISTS: PostgreSQL would make a join of it, and begin with whoever shares an agency, of
+    # whom it expects few; they are all, with all.
+    return shared.scalar_subquery().is_not(None)
+
+
+def counted_pairs(account_id: int, kind: Kind) -> Any:
+    """The equal pairs with what decides about them: whether an active rival stands before, and how
+    many are left.
+    """
+    pair = equal_pairs(account_id, kind).cte("equal_pair")
+    best = select(
+        pair,
+        func.max(pair.c.entity_active).over(partition_by=pair.c.vendor_id).label("best_entity"),
+        func.max(pair.c.record_active).over(partition_by=pair.c.host_id).label("best_record"),
+    ).cte("best_pair")
+    stands = and_(
+        best.c.entity_active == best.c.best_entity, best.c.record_active == best.c.best_record
+    )
+    left = select(best, case((stands, 1), else_=0).label("stands")).cte("standing_pair")
+    return select(
+        left,
+        func.sum(left.c.stands).over(partition_by=left.c.vendor_id).label("entities"),
+        func.sum(left.c.stands).over(partition_by=left.c.host_id).label("records"),
+    ).cte("counted_pair")
+
+
+def rejected_pair(account_id: int, kind: Kind, vendor_id: Any, host_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a person rejected a pair."""
+    return exists().where(
+        Rejected.account_id == account_id,
+        Rejected.kind == kind.name,
+        Rejected.vendor_id == vendor_id,
+        Rejected.host_id == host_id,
+    )

@@ -1,0 +1,1 @@
+"""Why a record does not map, explained on demand."""

@@ -1,0 +1,262 @@
+"""The host's agencies, clients and staff by normalised names, kept current so that SQL can compare
+them.
+
+Text equality (NFKC, casefold) is Python's and no database's; so the names stand normalised in a
+table of ours. What the host tells as it did before is not normalised again, and where its SELECT
+offers `updated_at`, not even read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, insert, select
+
+from ..database import AnySession, upsert
+from ..kinds import KINDS, Kind
+from ..models import Connection, Directory, DirectoryAgency
+from ..text import joint_key, list_keys, text_key
+from .marks import latest, move_mark, read_mark
+from .port import HostAdapter, native_ids
+
+_CHUNK = 500
+#: More rows than these are read all at once.
+_MANY = 5000
+#: Of what the keys are made by; another one makes them anew.
+_FORM = f"1 {unicodedata.unidata_version}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of one entity of the host, and the entries that stand for them."""
+
+    session: AnySession
+    account_id: int
+    kind: Kind
+    #: The host's SELECT as a named subquery.
+    rows: Any
+    #: The agencies of each staff member; of other entities None, their rows tell.
+    members: Mapping[str, set[str]] | None
+
+    def agencies_of(self, row: Any) -> set[str]:
+        if self.members is not None:
+            return self.members.get(str(row.id), set())
+        agency = getattr(row, "agency_id", None)
+        return set() if agency is None else {str(agency)}
+
+    @property
+    def own(self) -> tuple[ColumnElement[bool], ...]:
+        """The conditions on the directory's entries."""
+        return Directory.account_id == self.account_id, Directory.entity == self.kind.entity
+
+
+def refresh(session: AnySession, account_id: int, account: str, host: HostAdapter) -> int:
+    """Bring the directory in line with the host's SELECTs; flushes, and returns how many entries
+    changed.
+
+    An entity that vanished from the host loses its entry; a mapping to it stays, and is flagged by
+    that.
+    """
+    changed = 0
+    for kind in KINDS:
+        if not kind.compared:
+            continue
+        statement = _select(host, account, kind)
+        source = _source(session, account_id, account, host, kind)
+        mark = read_mark(session, account_id, kind.entity, statement)
+        seen = latest(session, source.rows, mark.since)
+        if mark.since is None or (told := _refresh_changed(source, mark.since)) is None:
+            changed += _bring(source, None)
+        else:
+            changed += told
+        move_mark(session, mark, seen)
+    return changed
+
+
+def refresh_some(
+    session: AnySession,
+    account_id: int,
+    account: str,
+    host: HostAdapter,
+    kind: Kind,
+    host_ids: Iterable[str],
+) -> int:
+    """Bring the entries of some entities of the host in line; flushes, and returns how many
+    changed.
+    """
+    source = _source(session, account_id, account, host, kind, host_ids := sorted(set(host_ids)))
+    return sum(_bring(source, host_ids[at : at + _CHUNK]) for at in range(0, len(host_ids), _CHUNK))
+
+
+def entry(kind: Kind, entity: Any) -> dict[str, Any]:
+    """Return the directory's columns for a row of the host's SELECT."""
+    parts = _parts(kind, entity)
+    names = parts[:2] if len(parts) > 1 else parts
+    return {
+        "match_key": joint_key(*parts),
+        **list_keys(*names),
+        "facts": [text_key(part) for part in parts],
+        "last_fact": joint_key(parts[-1]),
+        "active": bool(getattr(entity, "active", True)),
+    }
+
+
+def _parts(kind: Kind, entity: Any) -> list[str]:
+    return [str(getattr(entity, name) or "") for name in kind.compared]
+
+
+def _checksum(told: Iterable[Any], active: Any, agencies: Iterable[str]) -> bytes:
+    """Return the checksum of what the host told of an entity, as it told it."""
+    told = "\x1e".join((_FORM, *(str(one or "") for one in told), str(bool(active)), *agencies))
+    return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _select(host: HostAdapter, account: str, kind: Kind) -> Any:
+    selects = {"agency": host.agencies, "client": host.clients, "staff": host.staff}
+    return selects[kind.entity](account)
+
+
+def _source(
+    session: AnySession,
+    account_id: int,
+    account: str,
+    host: HostAdapter,
+    kind: Kind,
+    host_ids: Iterable[str] | None = None,
+) -> Source:
+    rows = _select(host, account, kind).subquery(kind.entity)
+    members = None
+    if kind.entity == "staff":
+        # Few rows, and the host may not know when one of them went away: they are read whole.
+        of = host.staff_agencies(account).subquery("staff_agency").c
+        told = select(of.staff_id, of.agency_id)
+        if host_ids is not None:
+            told = told.where(of.staff_id.in_(native_ids(of.staff_id, host_ids)))
+        members = defaultdict(set)
+        for row in _stream(session, told):
+            members[str(row.staff_id)].add(str(row.agency_id))
+    return Source(session, account_id, kind, rows, members)
+
+
+def _refresh_changed(source: Source, since: Any) -> int | None:
+    """Read what changed since a time, and staff whose agencies did; None where that leaves the
+    directory with more or fewer entries than the host has.
+    """
+    ids = {
+        str(id)
+        for id in source.session.scalars(
+            select(source.rows.c.id).where(source.rows.c.updated_at >= since)
+        )
+    }
+    ids |= _moved(source)
+    if len(ids) > _MANY:
+        return None
+    changed = _bring_some(source, sorted(ids))
+    there = source.session.scalar(select(func.count()).select_from(source.rows))
+    ours = source.session.scalar(select(func.count()).select_from(Directory).where(*source.own))
+    return changed if there == ours else None
+
+
+def _moved(source: Source) -> set[str]:
+    """Return the staff whose agencies are other ones than the directory has."""
+    if source.members is None:
+        return set()
+    stored = defaultdict(set)
+    for row in source.session.execute(
+        select(DirectoryAgency.host_id, DirectoryAgency.agency_id).where(
+            DirectoryAgency.account_id == source.account_id,
+            DirectoryAgency.entity == source.kind.entity,
+        )
+    ):
+        stored[row.host_id].add(row.agency_id)
+    return {
+        one
+        for one in stored.keys() | source.members.keys()
+        if stored.get(one, set()) != source.members.get(one, set())
+    }
+
+
+def _bring_some(source: Source, host_ids: list[str]) -> int:
+    chunks = (host_ids[at : at + _CHUNK] for at in range(0, len(host_ids), _CHUNK))
+    return sum(_bring(source, chunk) for chunk in chunks)
+
+
+def _bring(source: Source, host_ids: list[str] | None) -> int:
+    """Compare the host's rows with the entries, all or those of some ids, and write what differs.
+
+    Returns how many did.
+    """
+    rows, entries = select(source.rows), select(Directory.host_id, Directory.checksum)
+    entries = entries.where(*source.own)
+    if host_ids is not None:
+        rows = rows.where(source.rows.c.id.in_(native_ids(source.rows.c.id, host_ids)))
+        entries = entries.where(Directory.host_id.in_(host_ids))
+    stored = dict(source.session.execute(entries).all())
+    fresh: list[dict[str, Any]] = []
+    agencies: dict[str, set[str]] = {}
+    compared, has_active = attrgetter("id", *source.kind.compared), "active" in source.rows.c
+    for row in _stream(source.session, rows):
+        id, *told = compared(row)
+        host_id, of = str(id), source.agencies_of(row)
+        checksum = _checksum(told, not has_active or row.active, sorted(of))
+        if stored.pop(host_id, None) != checksum:
+            key = {"entity": source.kind.entity, "host_id": host_id, "checksum": checksum}
+            fresh.append(key | entry(source.kind, row))
+            agencies[host_id] = of
+    _write(source, fresh, agencies)
+    _remove(source, list(stored))
+    return len(fresh) + len(stored)
+
+
+def _stream(session: AnySession, statement: Any) -> Iterator[Any]:
+    yield from session.execute(statement, execution_options={"yield_per": 1000})
+
+
+def _write(source: Source, rows: list[dict[str, Any]], agencies: Mapping[str, set[str]]) -> None:
+    if not rows:
+        return
+    now = {"account_id": source.account_id, "touched": _generation(source)}
+    for at in range(0, len(rows), _CHUNK):
+        chunk = [now | row for row in rows[at : at + _CHUNK]]
+        upsert(source.session, Directory.__table__, chunk, ["account_id", "entity", "host_id"])
+        _remove_agencies(source, [row["host_id"] for row in chunk])
+    key = {"account_id": source.account_id, "entity": source.kind.entity}
+    members = [
+        {**key, "host_id": host_id, "agency_id": agency}
+        for host_id, of in agencies.items()
+        for agency in sorted(of)
+    ]
+    if members:
+        source.session.execute(insert(DirectoryAgency), members)
+
+
+def _generation(source: Source) -> int:
+    """Return the account's generation, by which automap sees which entries are new to it.
+
+    Its row is locked against a pass under way, which would count it up unseen.
+    """
+    own = select(Connection.generation).where(Connection.id == source.account_id)
+    return source.session.scalars(own.with_for_update(key_share=True)).one()
+
+
+def _remove(source: Source, gone: list[str]) -> None:
+    for at in range(0, len(gone), _CHUNK):
+        chunk = gone[at : at + _CHUNK]
+        _remove_agencies(source, chunk)
+        source.session.execute(delete(Directory).where(*source.own, Directory.host_id.in_(chunk)))
+
+
+def _remove_agencies(source: Source, host_ids: list[str]) -> None:
+    source.session.execute(
+        delete(DirectoryAgency).where(
+            DirectoryAgency.account_id == source.account_id,
+            DirectoryAgency.entity == source.kind.entity,
+            DirectoryAgency.host_id.in_(host_ids),
+        )
+    )

@@ -1,0 +1,1 @@
+"""The rows of the tabs: found, counted, and put into words."""

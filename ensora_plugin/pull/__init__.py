@@ -1,0 +1,1 @@
+"""Pull: pages of the vendor's feeds become records."""

@@ -1,0 +1,124 @@
+"""Mapped notes -> verbs of the host: all that are due in a run, or one that a person asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, join, select, tuple_
+
+from ..database import as_host_id, forget_plans, pinned_join
+from ..errors import NotAllowed
+from ..joins import mapping_of, rendering_of_note
+from ..kinds import NOTE
+from ..models import Mapping, Note, RenderingRow
+from .applying import Work, apply_note, to_render
+
+_BATCH = 500
+#: So many waiting ones are sorted for each batch.
+_FEW = 5000
+
+
+@dataclass
+class Rendered:
+    """What a pass did; `unchanged` are refusals that stay as they were."""
+
+    rendered: int = 0
+    refused: int = 0
+    unchanged: int = 0
+
+
+def render_due(work: Work) -> Rendered:
+    """Render every mapped note whose version was not rendered yet, in the order of their sessions;
+    commits each.
+    """
+    result = Rendered()
+    for row in _due(work):
+        state = apply_note(work, row.vendor_id, row.host_id, row.appointment_id)
+        if state is None:
+            result.unchanged += 1
+        elif state == "rendered":
+            result.rendered += 1
+        else:
+            result.refused += 1
+    return result
+
+
+def render_now(work: Work, record_id: int) -> str | None:
+    """Render one note by its record's id because a person asks; commits. `work.by` names them.
+
+    What somebody took back in the host by hand is rendered again as well. Return the new state,
+    None where nothing changed. Raises `NotAllowed` where there is nothing to render.
+    """
+    found = work.session.execute(
+        _mapped(work).add_columns(Note.status).where(Note.id == record_id)
+    ).first()
+    work.session.rollback()
+    if found is None:
+        raise NotAllowed("The note is mapped to no appointment that is still there.")
+    if found.status != "published":
+        raise NotAllowed("The note is not published; there is nothing to render.")
+    return apply_note(work, found.vendor_id, found.host_id, found.appointment_id)
+
+
+def _mapped(work: Work, records: Any = None) -> Any:
+    """SELECT mapped notes with the ids (ours and the host's) of their appointments.
+
+    `records`: notes and their mappings, joined.
+    """
+    appointment = work.host.appointments(work.account).subquery("appointment")
+    return (
+        select(
+            Note.sort_key,
+            Note.id,
+            Note.vendor_id,
+            Mapping.host_id,
+            appointment.c.id.label("appointment_id"),
+        )
+        .select_from(join(Note, Mapping, mapping_of(NOTE)) if records is None else records)
+        .join(appointment, appointment.c.id == as_host_id(Mapping.host_id, appointment.c.id))
+        .where(Note.account_id == work.account_id)
+    )
+
+
+def _due(work: Work) -> Iterator[Any]:
+    """Yield note id, appointment id (ours and the host's) of what is to be rendered."""
+    waiting = select(Mapping.id).where(_unrendered(work)).limit(_FEW + 1).subquery()
+    count = work.session.scalar(select(func.count()).select_from(waiting)) or 0
+    if not count:
+        work.session.rollback()
+        return
+    # Few are found by their mappings; among many a page costs the same wherever it lies only by
+    # the index of notes that lists use.
+    first, then = (Mapping, Note) if count <= _FEW else (Note, Mapping)
+    records = pinned_join(first.__table__, then.__table__, mapping_of(NOTE))
+    done = and_(rendering_of_note(Mapping.host_id), RenderingRow.version == Note.version)
+    statement = (
+        _mapped(work, records)
+        .outerjoin(RenderingRow, done)
+        .where(_unrendered(work))
+        .where(Note.status == "published", Note.date.is_not(None), to_render())
+        # Day and start.
+        .order_by(Note.sort_key, Note.id)
+        .limit(_BATCH)
+    )
+    after: tuple[Any, ...] | None = None
+    while True:
+        page = statement
+        if after is not None:
+            page = page.where(tuple_(Note.sort_key, Note.id) > tuple_(*after))
+        rows = work.session.execute(page).all()
+        # The tables that a batch fills are planned for as they are by then.
+        forget_plans(work.session)
+        work.session.rollback()
+        yield from rows
+        if len(rows) < _BATCH:
+            return
+        after = tuple(rows[-1][:2])
+
+
+def _unrendered(work: Work) -> ColumnElement[bool]:
+    """The condition that a mapping is of a note that may have something to render."""
+    own = Mapping.account_id == work.account_id, Mapping.kind == NOTE.name
+    return and_(*own, Mapping.unrendered)

@@ -1,0 +1,132 @@
+"""What RQ calls: a run's id comes in, the run is worked on, nothing goes out.
+
+Redis and logs learn ids and codes alone: whatever goes wrong leaves here as a code.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import EndedByPerson, EnsoraError, Fenced, Held
+from ..log import log
+from ..reports.exports import make_export
+from .heartbeat import beating
+from .processes import stopping
+from .runs import Claim, claim, release
+from .schedule import JOB_SECONDS, open_queue, ring
+from .sync import Stopped, perform
+
+if TYPE_CHECKING:
+    from ..plugin import State
+
+#: After so long, in seconds, a run lets others go first: it ends with a page and is rung again.
+SLICE_SECONDS = JOB_SECONDS * 2 / 3
+
+
+class JobFailed(Exception):
+    """A job that failed, by its code alone; the run's row says in words why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class OutOfTime(BaseException):
+    """Raised by the alarm that bounds a job. No Exception, so that no broad `except` ends it."""
+
+
+def work_run(run_id: int) -> None:
+    """Claim a run and do its steps, in the current application context.
+
+    Ends quietly where the run is not to be had, was taken over, or was given back because this
+    process stops. Raises `JobFailed` for whatever else ends it, and lets `OutOfTime` through.
+    """
+    if type(run_id) is not int:
+        raise JobFailed("wrong_arguments")
+    try:
+        _work(cast("State", current_app.extensions["ensora"]), run_id)
+    except Exception as error:
+        raise JobFailed(code_of(error)) from None
+    finally:
+        current_app.extensions["sqlalchemy"].session.remove()
+
+
+def work_export(export_id: int) -> None:
+    """Make a large export, in the current application context; ends as `work_run` does."""
+    if type(export_id) is not int:
+        raise JobFailed("wrong_arguments")
+    state = cast("State", current_app.extensions["ensora"])
+    began = time.monotonic()
+    try:
+        lease = state.settings.lease_seconds
+        made = make_export(state.session, state.host, state.sealer, export_id, lease)
+    except Exception as error:
+        code = code_of(error)
+        log.warning("export_failed", export=export_id, code=code, where=where(error))
+        raise JobFailed(code) from None
+    finally:
+        current_app.extensions["sqlalchemy"].session.remove()
+    if made:
+        log.info("export_done", export=export_id, seconds=time.monotonic() - began)
+
+
+def code_of(error: Exception) -> str:
+    """Return the code that stands for an error; never its text, which may quote health data."""
+    if isinstance(error, EnsoraError | JobFailed):
+        return error.code
+    return "database" if isinstance(error, DBAPIError) else "unexpected"
+
+
+def where(error: Exception) -> str:
+    """Return the module and line that raised an error; its text stays out of the log."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}:{Path(last.filename).stem}:{last.lineno}"
+
+
+def _work(state: State, run_id: int) -> None:
+    lease = state.settings.lease_seconds
+    claimed = claim(state.session, run_id, lease)
+    if claimed is None:
+        log.info("run_not_free", run=run_id)
+        return
+    began = time.monotonic()
+    facts = {"run": run_id, "account_id": claimed.account_id, "attempt": claimed.fence}
+    log.info("run_claimed", **facts)
+    try:
+        with beating(state.engine, claimed, lease):
+            _perform(state, claimed, began)
+        outcome = "run_done"
+    except Fenced:
+        outcome = "run_taken_over"
+    except (EndedByPerson, Held) as error:
+        outcome = f"run_{error.code}"
+    except Stopped:
+        outcome = "run_released"
+        ring(open_queue(state.settings.redis_url), run_id, claimed.fence)
+    except Exception as error:
+        log.warning("run_failed", **facts, code=code_of(error), where=where(error))
+        raise
+    log.info(outcome, **facts, seconds=time.monotonic() - began)
+
+
+def _perform(state: State, claimed: Claim, began: float) -> None:
+    def stop() -> bool:
+        return stopping.requested or time.monotonic() - began > SLICE_SECONDS
+
+    services = replace(state.services(), stopping=stop)
+    try:
+        perform(services, claimed)
+    except OutOfTime:
+        services.session.rollback()
+        # Asked to stop, it did nothing wrong; otherwise it hangs, which is not to go on for ever.
+        release(services.session, claimed, died=not stopping.requested)
+        if not stopping.requested:
+            raise
+        raise Stopped from None

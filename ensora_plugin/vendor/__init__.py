@@ -1,0 +1,1 @@
+"""Ensora Data Collection: the one place that knows the vendor's dialect."""

@@ -1,0 +1,1 @@
+"""The Synchronization window: its pages, fragments and forms."""
