@@ -58,7 +58,7 @@ def layer(name: str) -> int:
 
 
 def is_edge(name: str) -> bool:
-    return name in EDGES or name.endswith("views") and layer(name) == layer("window")
+    return name in EDGES or (name.endswith("views") and layer(name) == layer("window"))
 
 
 #: Words of how a program is made, which have no place beside what it does.

@@ -1,7 +1,7 @@
 """Ensora Data Collection's API: the handshake, the token, the feeds.
 
-Nothing beyond this package knows the vendor's dialect,
-which is written down in `docs/vendor-api.yaml`.
+Nothing beyond this package knows the vendor's dialect, which is written down in
+`docs/vendor-api.yaml`.
 """
 
 from __future__ import annotations
