@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, union_all
 from sqlalchemy.orm import aliased
 
-from ..database import AnySelect, as_text, days_later, minute_of_day, pinned_join
+from ..database import AnySelect
+from ..dialect import as_text, days_later, minute_of_day, pinned_join
 from ..kinds import NOTE
 from ..models import Mapping, Note, Rejected
 from .note_tables import Tried

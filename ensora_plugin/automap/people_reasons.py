@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from ..database import AnySelect, AnySession, pinned_join
+from ..database import AnySelect, AnySession
+from ..dialect import pinned_join
 from ..kinds import SITE, Kind
 from ..models import Directory, Mapping, Membership, Record
 from .outcome import Mapped, Why, unmapped

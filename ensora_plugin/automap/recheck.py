@@ -24,16 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from ..database import (
-    AnySelect,
-    AnySession,
-    as_host_id,
-    as_text,
-    by_code_point,
-    days_later,
-    minute_of_day,
-    pinned_join,
-)
+from ..database import AnySelect, AnySession
+from ..dialect import as_host_id, as_text, by_code_point, days_later, minute_of_day, pinned_join
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
 from ..models import Mapping, Note, Student
 from .trying import touch

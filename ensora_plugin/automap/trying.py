@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from ..database import AnySelect, AnySession, analyze, as_host_id, pinned_join
+from ..database import AnySelect, AnySession, analyze
+from ..dialect import as_host_id, pinned_join
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
 from ..models import Connection, Mapping, Note, Student
 from .note_tables import Tried, notes_table, temporary

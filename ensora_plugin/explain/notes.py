@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, union
 
 from ..automap.matching import Span, minutes_apart
-from ..database import as_text, minute_of_day, pinned_join
+from ..dialect import as_text, minute_of_day, pinned_join
 from ..host.entities import host_entity
 from ..host.port import native_ids
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind

@@ -13,7 +13,8 @@ from sqlalchemy import and_, exists, select, union
 from sqlalchemy.orm import aliased
 
 from ..automap.trying import touch
-from ..database import AnySelect, AnySession, as_text, pinned_join
+from ..database import AnySelect, AnySession
+from ..dialect import as_text, pinned_join
 from ..kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
 from ..models import Mapping, Note
 from .directory import refresh_some

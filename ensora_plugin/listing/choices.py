@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, and_, case, exists, false, func, or_, sele
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
-from ..database import AnySession, as_host_id
+from ..database import AnySession
+from ..dialect import as_host_id
 from ..host.directory import refresh_some
 from ..host.entities import host_entity, of_agencies
 from ..host.port import HostAdapter

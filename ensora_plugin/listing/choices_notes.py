@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, and_, case, or_, select
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
-from ..database import AnySession, as_host_id, as_text
+from ..database import AnySession
+from ..dialect import as_host_id, as_text
 from ..host.entities import host_entity, in_agencies
 from ..host.port import HostAdapter
 from ..kinds import NOTE

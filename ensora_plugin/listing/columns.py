@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
 from sqlalchemy.orm import Bundle, aliased
 
 from ..access import Scope
-from ..database import as_host_id, pinned_join
+from ..dialect import as_host_id, pinned_join
 from ..host.entities import host_entity, of_agencies
 from ..host.port import HostAdapter
 from ..joins import mapping_of, person_of_note, rendering_of_note, student_of_note

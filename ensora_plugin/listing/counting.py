@@ -8,14 +8,15 @@ from typing import Any
 from sqlalchemy import String, case, func, literal, null, select, union_all
 
 from ..access import Scope
-from ..database import AnySession, as_text
+from ..database import AnySession
+from ..dialect import as_text
 from ..host.entities import host_entity, in_agencies
 from ..host.port import HostAdapter
 from ..joins import mapping_of
 from ..kinds import KINDS, SITE, Kind
 from ..models import Mapping
+from .conditions import chosen, shown
 from .filters import STATES, Filters
-from .listing import chosen, shown
 from .suggestions import MOST_COUNTED, suggested
 
 #: So many agencies are offered as filters.

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, union
 
 from ..access import Scope
-from ..database import pinned_join
+from ..dialect import pinned_join
 from ..kinds import NOTE, STUDENT, USER, Kind
 from ..models import Note
 from ..text import text_key

@@ -12,7 +12,8 @@ from sqlalchemy.orm import aliased
 
 from ..access import Scope
 from ..automap.likeness import likeness
-from ..database import AnySession, as_host_id
+from ..database import AnySession
+from ..dialect import as_host_id
 from ..explain.explain import explain
 from ..explain.explanation import Candidate
 from ..host.entities import host_entity, of_agencies

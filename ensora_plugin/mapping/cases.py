@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
-from ..database import as_host_id
+from ..dialect import as_host_id
 from ..host.entities import host_entity, of_agencies
 from ..host.port import ALL, Actor, native_ids
 from ..joins import mapping_of

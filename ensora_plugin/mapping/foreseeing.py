@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, exists, func, or_, select
 
 from ..automap.trying import notes_of
-from ..database import as_host_id
+from ..dialect import as_host_id
 from ..host.entities import host_entity
 from ..kinds import BY_NAME, NOTE, Kind
 from ..models import Mapping, Note, Record, RenderingRow

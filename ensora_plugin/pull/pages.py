@@ -15,7 +15,8 @@ from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select, updat
 from ..automap.trying import groups_of, notes_of, touch
 from ..bulk import Writes
 from ..clock import as_utc, utcnow
-from ..database import AnySession, one_of
+from ..database import AnySession
+from ..dialect import one_of
 from ..kinds import NOTE, Kind
 from ..models import (
     Connection,

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, join, select, tuple_
 
-from ..database import as_host_id, forget_plans, pinned_join
+from ..database import forget_plans
+from ..dialect import as_host_id, pinned_join
 from ..errors import NotAllowed
 from ..joins import mapping_of, rendering_of_note
 from ..kinds import NOTE

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..automap.reasons import REASONS
 from ..kinds import SITE, USER
+from ..listing.conditions import NOT_TRIED
 from ..listing.filters import Filters
-from ..listing.listing import NOT_TRIED
 from .spec import SIDES, Column, Report
 
 #: Of appointments so many days are shown unasked.

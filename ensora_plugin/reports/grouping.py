@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Select, and_, case, func, literal, or_, select, text
 
 from ..automap.reasons import REASONS
-from ..database import as_text
+from ..dialect import as_text
 from ..host.entities import host_entity, in_agencies
 from ..kinds import NOTE, SITE
+from ..listing.conditions import NOT_TRIED, matching
 from ..listing.filters import STATES
-from ..listing.listing import NOT_TRIED, matching
 from ..listing.row_words import day_text
 from ..models import Directory, DirectoryAgency, Mapping, Note, Site
 from .cells import Value

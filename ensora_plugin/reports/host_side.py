@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
-from ..database import AnySession, as_host_id, as_text
+from ..database import AnySession
+from ..dialect import as_host_id, as_text
 from ..host.entities import host_entity, in_agencies
 from ..host.port import HostAdapter, native_ids
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind

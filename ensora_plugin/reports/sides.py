@@ -18,8 +18,9 @@ from ..host.entities import host_entity, in_agencies
 from ..host.port import HostAdapter
 from ..kinds import NOTE, SITE, USER, Kind
 from ..listing.columns import with_columns
+from ..listing.conditions import matching
 from ..listing.filters import Filters
-from ..listing.listing import PAGE, ListPage, list_page, matching
+from ..listing.listing import PAGE, ListPage, list_page
 from ..text import SEPARATOR
 from .host_side import host_matching, host_page
 

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null
 
 from ..automap.reasons import REASONS
-from ..database import minute_of_day
+from ..dialect import minute_of_day
 from ..joins import rendering_of_note
 from ..kinds import NOTE
+from ..listing.conditions import NOT_TRIED, matching
 from ..listing.filters import Filters
-from ..listing.listing import NOT_TRIED, matching
 from ..listing.row_words import day_text
 from ..models import Mapping, Note, RenderingRow
 from .choice import Choice

@@ -9,8 +9,8 @@ from flask import abort, redirect, request, session, url_for
 from ..automap.reasons import REASONS
 from ..clock import utcnow
 from ..kinds import NOTE, SITE
+from ..listing.conditions import NOT_TRIED
 from ..listing.filters import RENDERINGS, STATES, orders
-from ..listing.listing import NOT_TRIED
 from ..window.htmx import fragment
 from ..window.views import offered_agencies, progress_context, tabs_context, window_page
 from ..window.web import bp, connection_of, needs, scope_of, standing_of, state_of_app
