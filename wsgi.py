@@ -29,7 +29,7 @@ app = create_app(
 ensora = Ensora(app, DemoHost())
 
 
-@entities_changed.connect
+@entities_changed.connect_via(app)
 def _tell(_sender: object, kind: Entity, ids: list[int]) -> None:
     """Hand on what people change on the host's pages, so that it maps within a minute."""
     ensora.changed(kind, ids)

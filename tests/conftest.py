@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from datetime import date
@@ -23,6 +24,10 @@ _MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - pytest makes folders 
 # SQLite waits for the disk at each commit, which is most of what the tests would take.
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+# A shell's background jobs ignore Ctrl-C, and so would every process that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The world's day; the clock of a test that renders stands there.
 TODAY = date(2026, 11, 20)

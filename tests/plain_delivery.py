@@ -23,9 +23,9 @@ from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import NotAllowed
 from ensora_plugin.host import directory
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
-from ensora_plugin.mapping.changing import current
+from ensora_plugin.mapping.cases import case_of
 from ensora_plugin.mapping.mapping import map_record, unmap_record
-from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected
+from ensora_plugin.models import Connection, Mapping, Membership, Note, Rejected, User
 from ensora_plugin.rendering.withdrawing import Desk
 from tests.plain_rows import (
     appointment_row,
@@ -126,7 +126,10 @@ class Delivery:
         desk = Desk(self.session, self.account_id, ACCOUNT, state.host, state.sealer, "ada")
         own = (kind.model.account_id == self.account_id, kind.model.vendor_id == record)
         row = self.session.scalars(select(kind.model).where(*own)).one()
-        mapping = current(desk, kind, record)
+        if isinstance(row, User) and row.type == "Parent":
+            # Nobody gets to see them.
+            return
+        mapping = case_of(desk, kind, row).mapping
         seen = mapping.version if mapping else 0
         if does == "map":
             map_record(desk, kind, row, entity, seen=seen)

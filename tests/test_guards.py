@@ -36,7 +36,7 @@ LAYERS = (
     "rendering.picture_end rendering.signature",
     "kinds",
     "joins host.verbs rendering.drifting rendering.differences",
-    "access connecting history rotating cli_text host pull automap explain mapping rendering "
+    "access kept connecting history rotating cli_text host pull automap explain mapping rendering "
     "listing reports runs.guard window.standing window.overview window.panel window.run_log "
     "window.trail",
     "runs window.account_settings",

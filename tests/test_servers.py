@@ -20,10 +20,8 @@ from tests.servers import Postgres, fresh_database, postgres, redis_server
 
 ROOT = Path(__file__).parent.parent
 
-#: Started in the background of a shell, a process ignores SIGINT, and its children do so too.
 HOLD_BOTH = """
-import signal, time
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import time
 from tests.servers import postgres, redis_server
 with postgres() as one, redis_server() as two:
     print(one.keeper, one.port, one.folder, two, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from flask import Response, abort, flash, make_response, redirect, request, url_for
+from flask import Response, abort, current_app, flash, make_response, redirect, request, url_for
 from flask_admin import expose
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as BaseResponse
@@ -159,7 +159,7 @@ class AppointmentsView(EntityView):
             flash(" ".join(refusal.text for refusal in refusals), "danger")
         else:
             flash(done, "success")
-            entities_changed.send(self, kind=self.entity, ids=[id])
+            entities_changed.send(current_app._get_current_object(), kind=self.entity, ids=[id])
         return redirect(url_for(".show", id=id, back=self.back()))
 
     def _loaded(self, id: int, *, lock: bool = False) -> Appointment:

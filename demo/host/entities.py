@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from flask import abort, flash, request, url_for
+from flask import abort, current_app, flash, request, url_for
 from flask_admin.contrib.sqla import ModelView
 from flask_login import current_user
 from sqlalchemy import ColumnElement, func
@@ -182,7 +182,7 @@ class EntityView(ModelView):
             model.account_id = current_user.account_id
 
     def after_model_change(self, form: Any, model: Any, is_created: bool) -> None:
-        entities_changed.send(self, kind=self.entity, ids=[model.id])
+        entities_changed.send(current_app._get_current_object(), kind=self.entity, ids=[model.id])
 
     def handle_view_exception(self, exc: Exception) -> bool:
         """What a rule of ours refuses is said; anything else is a fault and stays one."""

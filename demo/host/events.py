@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from blinker import Namespace
 
-#: Sent after the commit with kind ("agency", "client", "staff", "appointment") and ids (a list).
+#: Sent by the application after the commit, with kind ("agency", "client", "staff", "appointment")
+#: and ids (a list).
 entities_changed = Namespace().signal("entities-changed")

@@ -28,12 +28,12 @@ from ..database import AnySession
 from ..dialect import pinned_join
 from ..host.port import HostAdapter
 from ..joins import mapping_of
+from ..kept import kept
 from ..kinds import Kind
 from ..models import Mapping
 from .columns import with_columns
 from .conditions import bounds_of, let_through
 from .filters import Filters
-from .kept import kept
 from .searching import sought, words_of
 
 PAGE = 50

@@ -13,8 +13,8 @@ from ..dialect import as_host_id
 from ..host.entities import host_entity, of_agencies
 from ..host.port import ALL, Actor, native_ids
 from ..joins import mapping_of
+from ..kept import kept
 from ..kinds import Kind
-from ..listing.kept import kept
 from ..models import Connection, History, Mapping, Record, Rejected
 from ..rendering.withdrawing import Desk
 

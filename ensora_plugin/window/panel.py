@@ -84,15 +84,17 @@ def _live(session: AnySession, run: Run) -> Panel:
         ).all()
     )
     steps = run.steps.split()
+    # A worker's run says its step with the first row that it writes.
+    at = run.step or (steps[0] if run.state == "running" else None)
     return Panel(
         "live",
-        "Stopping after this page" if run.stop_by else _WORDS[run.step],
+        "Stopping after this page" if run.stop_by else _WORDS[at],
         stopping=run.stop_by is not None,
         fetched=[
             (kind.plural.lower(), counted[kind.name])
             for kind in KINDS
-            if run.step == "pull" and counted.get(kind.name)
+            if at == "pull" and counted.get(kind.name)
         ],
-        step=steps.index(run.step) + 1 if run.step else 0,
+        step=steps.index(at) + 1 if at else 0,
         steps=len(steps),
     )

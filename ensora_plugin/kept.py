@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..access import Scope
-from ..host.port import HostAdapter
-from ..memory import Memory
+from .access import Scope
+from .host.port import HostAdapter
+from .memory import Memory
 
 _KEPT = Memory(most=200)
 
