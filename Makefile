@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python -m demo $(if $(ONCE),--once) --host $(HOST) --port $(PORT) --notes "$(NOTES)" --data "$(DATA)"
 
 test: $(VENV)/.installed chromium
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # N faults of every sort on a real deployment; what the seed says happens again with the same seed.
 chaos: $(VENV)/.installed
