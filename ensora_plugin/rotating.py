@@ -21,7 +21,7 @@ from .reports.exports import place_of_part
 
 #: A transaction reads so many values at most, and so many bytes beside its first value.
 _BATCH, _BYTES = 200, 4 << 20
-#: What others are writing at the moment is tried again, for so long.
+#: What others are writing at the moment is tried again, for so long after all was tried once.
 _PATIENCE_SECONDS = 30.0
 _MOST_NAMED = 3
 
@@ -101,12 +101,13 @@ def rotate(session: Session, sealer: Sealer) -> Rotated:
     if missing := missing_keys(session, sealer):
         raise Sealed(f"{no_key(missing)} Nothing was changed.")
     rotated = Rotated(sealer.names[0])
-    until = time.monotonic() + _PATIENCE_SECONDS
+    until = None
     while True:
         broken = [one for column in SEALED for one in _pass(session, sealer, column, rotated)]
         left = sum(_count(session, column, sealer.names[0]) for column in SEALED)
         if left <= len(broken):
             break
+        until = until or time.monotonic() + _PATIENCE_SECONDS
         if time.monotonic() > until:
             raise Sealed(
                 f"{left} values are sealed with an older key yet: somebody is writing them. "

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.orm import ORMExecuteState
 
 from demo.host.models import Agency, Appointment
 from ensora_plugin.database import begin_write
@@ -131,3 +132,26 @@ def test_a_mapping_deleted_while_its_note_is_rendered_takes_the_note_back(
         assert practice.mapped(ACCOUNT, "note") == {}
         assert appointment(practice).results_notes == ""
         assert list(rows(practice).values()) == [("withdrawn", False, [])]
+
+
+def test_a_note_that_was_just_rendered_while_a_person_mapped_it_elsewhere_goes_in_there(
+    sqlite_url: str,
+) -> None:
+    small = hours(1)
+    small.appointment("15:00", "15:50")
+    with open_small(sqlite_url, small) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        at, note = desk(practice)
+
+        @event.listens_for(practice.session, "do_orm_execute")
+        def rendered_meanwhile(told: ORMExecuteState) -> None:
+            # Whoever waits for the lock of a rendering has read the mapping as it was before.
+            if getattr(told.statement, "_for_update_arg", None) is not None:
+                done = update(Mapping.__table__).values(unrendered=False)
+                practice.session.connection().execute(done)
+
+        map_record(at, NOTE, note, "2", seen=1)
+        practice.session.commit()
+        event.remove(practice.session, "do_orm_execute", rendered_meanwhile)
+        practice.run()
+        assert appointment(practice, 2).results_notes == "Hour 9"

@@ -72,6 +72,21 @@ def test_what_was_taken_back_by_hand_is_rendered_again(practice: Practice) -> No
     assert appointment(practice, 2).status == "scheduled"
 
 
+def test_what_is_refused_after_it_was_taken_back_by_hand_is_tried_again_by_runs(
+    practice: Practice,
+) -> None:
+    practice.run()
+    change(practice, update(Appointment).values(status="scheduled", rendered_at=None))
+    change(practice, update(Client).values(terminated_on=DAY - timedelta(days=1)))
+    assert ask(practice) == "refused"
+    change(practice, update(Client).values(terminated_on=None))
+    practice.run()
+    assert rows(practice)["note-1", 1] == RENDERED
+    assert appointment(practice).status == "rendered"
+    # Nobody asked for the other one.
+    assert appointment(practice, 2).status == "scheduled"
+
+
 def test_what_cannot_be_rendered_is_said(practice: Practice) -> None:
     practice.run(ACCOUNT, "pull")
     with pytest.raises(NotAllowed, match="mapped to no appointment"):

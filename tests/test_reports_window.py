@@ -215,6 +215,29 @@ def test_a_view_of_the_same_name_takes_its_place(practice: Practice, ada: Person
         assert ada.get(f"{REPORTS}/staff/").status_code == status
 
 
+def test_a_full_shelf_takes_a_view_in_the_place_of_one_of_its_name(
+    ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ensora_plugin.reports.saved.MOST", 1)
+    for show in ("auto", "user"):
+        ada.send(f"/reports/staff/views?show={show}", name="Only one")
+    page = ada.get(f"{REPORTS}/staff/").text
+    assert "You have 1 views" not in page
+    ada.send("/reports/staff/views?show=user", name="A second one")
+    assert "You have 1 views of this report." in ada.get(f"{REPORTS}/staff/").text
+
+
+def test_a_shared_view_does_not_tell_whom_somebody_searched_for(
+    practice: Practice, ada: Person
+) -> None:
+    for name, shared in (("For all", "1"), ("Mine", "")):
+        ada.send("/reports/clients/views?q=Secretname&show=auto", name=name, shared=shared)
+    assert "Secretname" in ada.get(f"{REPORTS}/clients/?side=vendor").text
+    other = Person(practice.app, "bo").get(f"{REPORTS}/clients/?side=vendor").text
+    assert "For all" in other
+    assert "Secretname" not in other
+
+
 @pytest.mark.parametrize("name", ["", "  ", "x" * 81])
 def test_a_view_without_a_name_is_not_saved(ada: Person, name: str) -> None:
     ada.send("/reports/staff/views?show=auto", name=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -288,6 +289,23 @@ def test_what_somebody_is_writing_is_sealed_when_they_are_done(sealed: Practice)
     timer = threading.Timer(0.5, writing.rollback)
     timer.start()
     rotate(other, BOTH)
+    timer.join()
+    writing.close()
+    other.close()
+    assert set(keys(sealed)) == {"new"}
+
+
+def test_a_long_pass_does_not_use_up_the_patience_with_others(
+    sealed: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ensora_plugin.rotating._PATIENCE_SECONDS", 1.0)
+    engine = sealed.state.engine
+    writing, other = engine.connect(), Session(engine)
+    writing.execute(update(Connection).where(Connection.account == OTHER).values(failures=0))
+    timer = threading.Timer(1.5, writing.rollback)
+    timer.start()
+    with at_commit(sealed, lambda number: time.sleep(1.2 if number == 1 else 0)):
+        rotate(other, BOTH)
     timer.join()
     writing.close()
     other.close()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
 import ensora_plugin
 from demo.data import World, build_world
 from demo.host.models import Client
-from ensora_plugin.models import Directory, Student
+from ensora_plugin.models import Connection, Directory, Note, Student
 from ensora_plugin.window.trail import ACTIONS
 from tests.practices import Practice
 from tests.window import PREFIX, Person, open_window, record
@@ -50,6 +51,22 @@ def test_a_search_finds_whom_the_host_has_and_told_nobody_of(
         practice.session.execute(delete(Directory).filter_by(host_id=str(made[0])))
         practice.session.commit()
     assert "Zeynep Öztürk" in found
+
+
+def test_a_grace_of_no_minutes_is_the_accounts_own(practice: Practice, ada: Person) -> None:
+    note, state = record(practice, "appointments", Note.why == "outside_the_grace"), practice.state
+    usual = state.settings
+    state.settings = replace(usual, grace_minutes=600)
+    wide = ada.fragment(f"/appointments/{note.id}/why").text
+    with practice.app.app_context():
+        practice.session.execute(update(Connection).values(grace_minutes=0))
+        practice.session.commit()
+    none = ada.fragment(f"/appointments/{note.id}/why").text
+    with practice.app.app_context():
+        practice.session.execute(update(Connection).values(grace_minutes=None))
+        practice.session.commit()
+    state.settings = usual
+    assert none.count("e-agrees") < wide.count("e-agrees")
 
 
 def test_a_search_for_whom_nobody_has_says_so(practice: Practice, ada: Person) -> None:

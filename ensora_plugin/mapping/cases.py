@@ -74,10 +74,9 @@ def find_case(
         return None
     case = Case(*row)
     if case.mapping is not None:
-        # A rendering under way holds the mapping of its note.
-        desk.session.execute(
-            select(Mapping.id).where(Mapping.id == case.mapping.id).with_for_update()
-        )
+        # A rendering under way holds the mapping of its note: what it wrote there is read anew.
+        own = select(Mapping).where(Mapping.id == case.mapping.id).with_for_update()
+        desk.session.execute(own, execution_options=_ANEW).one()
     return case
 
 

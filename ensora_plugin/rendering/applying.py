@@ -172,8 +172,10 @@ def _write_down(work: Work, now: Any, appointment_id: str, said: Said) -> None:
     row["applied_run_id"] = work.run_id if newly else now.applied_run_id
     row["applied_by"] = work.by if newly else now.applied_by
     upsert(work.session, RenderingRow.__table__, [row], list(key))
-    if said.state == "rendered":
-        work.session.execute(_RENDERED, {"mapping": now.mapping_id})
+    if "rendered" in (said.state, now.state):
+        # What was rendered, and is refused now that a person asked again, is tried by runs again.
+        again = said.state != "rendered"
+        work.session.execute(_LOOK_AGAIN, {"mapping": now.mapping_id, "again": again})
     if newly and now.standing is not None:
         _replace_older(work.session, key)
     if work.by:
@@ -272,8 +274,10 @@ _LOCK = (
 
 
 #: The row is locked; a note that changes meanwhile waits, and is then to be rendered again.
-_RENDERED = (
-    update(Mapping.__table__).where(Mapping.id == bindparam("mapping")).values(unrendered=False)
+_LOOK_AGAIN = (
+    update(Mapping.__table__)
+    .where(Mapping.id == bindparam("mapping"))
+    .values(unrendered=bindparam("again"))
 )
 
 _COMPARED = ("client_id", "staff_id", "agency_id", "date", "time_zone", "rendered")

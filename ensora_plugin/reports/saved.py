@@ -87,10 +87,15 @@ def save_view(
         "name": name,
     }
     own = [getattr(SavedView, column) == value for column, value in key.items()]
-    if len(session.scalars(select(SavedView.id).where(*own[:3])).all()) >= MOST:
+    others = select(SavedView.id).where(*own[:3], SavedView.name != name)
+    if len(session.scalars(others).all()) >= MOST:
         session.rollback()
         raise NotAllowed(f"You have {MOST} views of this report. Delete one first.")
-    row = key | {"by": scope.actor.name, "shared": shared, "choice": choice.kept(today)}
+    kept = choice.kept(today)
+    if shared:
+        # What was searched for may name somebody whom not all of the account may see.
+        kept.pop("q", None)
+    row = key | {"by": scope.actor.name, "shared": shared, "choice": kept}
     upsert(session, SavedView.__table__, [row], list(key))
     found = session.scalars(select(SavedView.id).where(*own)).one()
     session.commit()

@@ -56,7 +56,7 @@ def _found_at_host(kind: Kind, search: str) -> bool:
 def row_why(slug: str, record_id: int) -> Any:
     """Why a row does not map, in depth: candidates side by side, fact by fact."""
     kind, state, scope = open_kind(slug), state_of_app(), scope_of()
-    row = row_of(kind, record_id)
+    row, grace = row_of(kind, record_id), connection_of().grace_minutes
     told = explain(
         state.session,
         scope.account_id,
@@ -64,7 +64,7 @@ def row_why(slug: str, record_id: int) -> Any:
         state.host,
         kind,
         row[0].vendor_id,
-        grace=connection_of().grace_minutes or state.settings.grace_minutes,
+        grace=state.settings.grace_minutes if grace is None else grace,
         agencies=scope.agencies,
     )
     facts = [{fact.label: fact for fact in one.facts} for one in told.candidates]
