@@ -4,9 +4,7 @@ that ends beneath them.
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +21,7 @@ from ensora_plugin.models import Connection, Run
 from ensora_plugin.runs.schedule import QUEUE, WORK_RUN
 from tests.chaos.engine import Chaos, chaos
 from tests.chaos.faults import starve
-from tests.chaos.points import POINTS, RARE
+from tests.chaos.points import POINTS, RARE, resume
 from tests.deployment import family
 from tests.servers import postgres
 
@@ -174,7 +172,7 @@ def stopped(storm: Chaos, point: str) -> list[int]:
 
 def go_on(pids: list[int]) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+        resume(pid)
 
 
 @ON_POSTGRES

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from demo.host.models import Agency, Appointment, AppointmentSignature, Client
 from ensora_plugin.clock import utcnow
-from ensora_plugin.models import Content, Run
+from ensora_plugin.models import Content, Mapping, RenderingRow, Run
 from ensora_plugin.pull.content import content_place
 from ensora_plugin.rendering.soap import content_fields, read_soap
 from ensora_plugin.signals import appointment_rendered
@@ -59,6 +59,17 @@ def test_each_version_is_applied_once_however_often_it_runs(on_each: Practice) -
             assert (counts.rendered, counts.refused) == (0, 0)
     assert host.calls == [(1, 1), (2, 1), (3, 1)]
     assert list(rows(on_each).values()) == [RENDERED] * 3
+
+
+def test_a_mark_that_nothing_is_rendered_for_goes_out(on_each: Practice) -> None:
+    change(on_each, update(Client).values(terminated_on=utcnow().date() - timedelta(days=30)))
+    on_each.run()
+    done = update(RenderingRow).where(RenderingRow.note_id == "note-1").values(state="rendered")
+    change(on_each, done)
+    on_each.run()
+    marked = select(Mapping.vendor_id).where(Mapping.kind == "note", Mapping.unrendered)
+    # What is refused is looked at again.
+    assert sorted(on_each.session.scalars(marked)) == ["note-2", "note-3"]
 
 
 def test_a_refused_note_is_tried_again_and_renders_when_the_host_changed(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, join, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, func, join, select, tuple_, update
 
 from ..database import forget_plans
 from ..dialect import as_host_id, pinned_join
@@ -43,6 +43,7 @@ def render_due(work: Work) -> Rendered:
             result.rendered += 1
         else:
             result.refused += 1
+    _clear_marks(work)
     return result
 
 
@@ -117,6 +118,35 @@ def _due(work: Work) -> Iterator[Any]:
         if len(rows) < _BATCH:
             return
         after = tuple(rows[-1][:2])
+
+
+def _clear_marks(work: Work) -> None:
+    """Unmark mappings whose note was rendered as it stands: they were marked for a change of the
+    note's record, or of its mapping, that left nothing to render.
+    """
+    rendered = exists().where(
+        Note.account_id == Mapping.account_id,
+        Note.vendor_id == Mapping.vendor_id,
+        rendering_of_note(Mapping.host_id),
+        RenderingRow.version == Note.version,
+        RenderingRow.state == "rendered",
+    )
+    marked = select(Mapping.id).where(_unrendered(work), rendered).limit(_FEW)
+    while ids := work.session.scalars(marked).all():
+        work.begin()
+        # Whoever holds one of them may be about to mark it for good reason: wait, then look again.
+        some = Mapping.id.in_(ids)
+        work.session.execute(
+            select(Mapping.id).where(some).order_by(Mapping.id).with_for_update()
+        ).all()
+        work.session.execute(
+            update(Mapping)
+            .where(some, rendered)
+            .values(unrendered=False)
+            .execution_options(synchronize_session=False)
+        )
+        work.session.commit()
+    work.session.rollback()
 
 
 def _unrendered(work: Work) -> ColumnElement[bool]:

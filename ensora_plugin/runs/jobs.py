@@ -20,14 +20,14 @@ from ..reports.exports import make_export
 from .heartbeat import beating
 from .processes import stopping
 from .runs import Claim, claim, release
-from .schedule import JOB_SECONDS, open_queue, ring
+from .schedule import open_queue, ring
 from .sync import Stopped, perform
 
 if TYPE_CHECKING:
     from ..plugin import State
 
 #: After so long, in seconds, a run lets others go first: it ends with a page and is rung again.
-SLICE_SECONDS = JOB_SECONDS * 2 / 3
+SLICE_SECONDS = 120.0
 
 
 class JobFailed(Exception):
