@@ -182,6 +182,15 @@ def test_a_command_does_first_what_a_dead_one_left_behind(on_each: Practice) -> 
     assert (run_of(on_each, own).state, run_of(on_each, own).by) == ("done", "command line")
 
 
+def test_a_command_does_first_what_no_worker_came_for(practice: Practice) -> None:
+    services, account_id = practice.state.services(), practice.account_id(ACCOUNT)
+    waiting = due(practice)
+    with pytest.raises(Busy):
+        perform_now(services, account_id, "pull", by="command line")
+    with later(seconds=LEASE + 5):
+        assert perform_now(services, account_id, "pull", by="command line")[0] == waiting
+
+
 def test_ctrl_c_stops_the_run_of_a_command_and_the_next_one_starts_at_once(
     practice: Practice,
 ) -> None:

@@ -162,6 +162,17 @@ def test_each_that_is_in_the_way_says_so_and_the_others_are_mapped(practice: Pra
     assert [told.split(":")[0] for told in chosen(done)] == [second.split(":")[0]]
 
 
+def test_a_pair_that_somebody_undid_meanwhile_is_not_mapped_again(practice: Practice) -> None:
+    ada = Person(practice.app, "ada")
+    ticked = chosen(ada.get(f"{PREFIX}/clients/suggestions").text)[0]
+    row, entity = ticked.split(":")
+    assert ada.send(f"/clients/{row}/map", host_id=entity, seen=0).status_code == 200
+    assert ada.send(f"/clients/{row}/unmap", seen=1).status_code == 200
+    done = unescape(ada.send("/clients/suggestions", chosen=[ticked]).text)
+    assert "0 of 1 mapped" in done
+    assert "Somebody undid this pair meanwhile" in done
+
+
 def test_nobody_maps_more_in_bulk_than_in_a_row(practice: Practice) -> None:
     ada, bo, cy = (Person(practice.app, name) for name in ("ada", "bo", "cy"))
     every = chosen(ada.get(f"{PREFIX}/clients/suggestions").text)

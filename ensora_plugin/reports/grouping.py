@@ -134,7 +134,7 @@ def _told(choice: Choice, key: Any, names: dict[str, str]) -> tuple[str, dict[st
     if choice.group == "why":
         if key is None:
             return "Mapped, or not to be mapped", {}
-        return REASONS.get(key, "Not tried yet"), {"why": key, "show": "all"}
+        return REASONS.get(key, "Not tried yet"), {"why": key, "show": "to-map"}
     if choice.group == "place":
         by = "site" if choice.side == "vendor" else "agency"
         return names.get(str(key), str(key)), {by: key}

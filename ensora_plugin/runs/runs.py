@@ -74,10 +74,17 @@ def create_run(
     return run.id
 
 
-def left_behind(session: Session, account_id: int) -> int | None:
-    """Return the account's run whose worker's lease has ended, if there is one."""
+def left_behind(session: Session, account_id: int, lease_seconds: float) -> int | None:
+    """Return the account's run whose worker's lease has ended, or that no worker took for as long
+    as a lease, if there is one.
+    """
+    now = utcnow()
     left = select(Run.id).where(
-        Run.account_id == account_id, Run.state == "running", Run.lease_until < utcnow()
+        Run.account_id == account_id,
+        or_(
+            and_(Run.state == "running", Run.lease_until < now),
+            and_(Run.state == "due", Run.due_at < now - timedelta(seconds=lease_seconds)),
+        ),
     )
     found = session.scalar(left)
     session.rollback()

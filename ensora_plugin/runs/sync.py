@@ -122,7 +122,7 @@ def perform_now(services: Services, account_id: int, step: str, *, by: str) -> l
     What a dead process left behind is done first: where no workers run, nobody else comes for it.
     Ctrl-C stops the run. Raises what `perform` raises, and `Busy`.
     """
-    left = left_behind(services.session, account_id)
+    left = left_behind(services.session, account_id, services.settings.lease_seconds)
     done = [left] if left is not None and _perform_now(services, left, by) else []
     own = create_run(services.session, account_id, cause="command", by=by, steps=(step,))
     return [*done, own] if _perform_now(services, own, by) else []

@@ -9,14 +9,16 @@ from flask import Response, request
 from sqlalchemy.exc import InternalError, OperationalError
 from werkzeug.exceptions import NotFound
 
-from ..errors import EnsoraError
+from ..errors import EnsoraError, NotAllowed
 from ..kinds import Kind
 from ..listing.listing import list_some
 from ..listing.rows import RowView
 from ..listing.suggestions import PAGE, is_clear, suggestions
+from ..mapping.cases import Case
+from ..rendering.withdrawing import Desk
 from .forms import RowForm
 from .htmx import fragment, tell
-from .row_views import Verb, change_row, map_chosen, undo_mapping
+from .row_views import Done, Verb, change_row, map_chosen, undo_mapping
 from .views import progress_context, tabs_context, views_of, window_page
 from .web import bp, connection_of, needs, open_kind, scope_of, state_of_app
 
@@ -59,7 +61,14 @@ def confirm_suggestions(slug: str) -> Response:
     """Map what was chosen, each record in a transaction of its own."""
     kind = open_kind(slug)
     forms = {id: _form(seen=0, host_id=host_id) for id, host_id in _chosen()}
-    return _report(kind, map_chosen, forms, "mapped")
+    return _report(kind, _map_suggested, forms, "mapped")
+
+
+def _map_suggested(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
+    """Map a pair that was suggested, unless somebody undid it since."""
+    if case.rejected:
+        raise NotAllowed("Somebody undid this pair meanwhile; choose it in its row if it is right.")
+    return map_chosen(desk, kind, case, form)
 
 
 @bp.post("/<slug>/suggestions/undo")
