@@ -1,4 +1,4 @@
-"""What a row's drop-down offers: twenty at a time, free ones first, and found by what people type."""
+"""What a row's drop-down offers: twenty at a time, free ones first, found by what people type."""
 
 from __future__ import annotations
 
