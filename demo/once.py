@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ensora_plugin import Ensora, EnsoraError
 from ensora_plugin.cli_text import overview_table
 from ensora_plugin.connecting import activate, activated, connect
 from ensora_plugin.host.adapter_check import adapter_faults
+from ensora_plugin.joins import rendering_stands
 from ensora_plugin.migrating import upgrade
-from ensora_plugin.models import RunCount
+from ensora_plugin.models import Mapping, RenderingRow, RunCount
 from ensora_plugin.plugin import State, state_of
 from ensora_plugin.runs.runs import STEPS
 from ensora_plugin.runs.sync import perform_now
@@ -37,17 +40,21 @@ BY = "make demo"
 
 
 def run_once(folder: Path, *, notes: int, vendor_port: int = 0) -> int:
-    """Run the main job over the world in `folder`; print tables; return the exit status."""
+    """Run the main job over the world in `folder`; print tables; return the exit status: 1 where
+    anything failed, also one appointment that the host raised for.
+    """
     try:
         with alone(folder), emulator_of(folder, notes, vendor_port) as address:
             app = create_app(write_settings_file(folder, ENSORA_VENDOR_URL=address))
             Ensora(app, DemoHost())
             with app.app_context():
-                _work(app)
+                failed = _work(app)
     except (EnsoraError, RuntimeError, ValueError) as error:
         print(f"make demo failed: {error}", file=sys.stderr)
         return 1
-    return 0
+    for sentence in failed:
+        print(f"make demo failed: {sentence}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 @contextmanager
@@ -58,8 +65,9 @@ def emulator_of(folder: Path, notes: int, vendor_port: int) -> Iterator[str]:
         yield address
 
 
-def _work(app: Flask) -> None:
-    state = state_of(app)
+def _work(app: Flask) -> list[str]:
+    """Do the job of every account; return in sentences which renderings failed."""
+    state, failed = state_of(app), list[str]()
     upgrade(state.engine)
     for account, username in ACCOUNTS.items():
         faults = adapter_faults(state.host, state.session, account)
@@ -78,6 +86,25 @@ def _work(app: Flask) -> None:
                     by=BY,
                 )
         _run(state, account)
+        failed += _failed(state.session, account)
+    return failed
+
+
+def _failed(session: Session, account: str) -> list[str]:
+    rows = session.scalars(
+        select(RenderingRow)
+        .join(Mapping, rendering_stands())
+        .where(
+            RenderingRow.account_id == activated(session, account).id,
+            RenderingRow.state == "failed",
+        )
+        .order_by(RenderingRow.id)
+    )
+    return [
+        f"{account}, appointment {row.appointment_id}: {refusal['text']}"
+        for row in rows
+        for refusal in row.refusals
+    ]
 
 
 def _run(state: State, account: str) -> None:
@@ -97,7 +124,7 @@ def _run(state: State, account: str) -> None:
     print("Nothing changed." if changes == 0 else f"{changes} changes.")
 
 
-def _changes(session, run_ids: list[int]) -> int:
+def _changes(session: Session, run_ids: list[int]) -> int:
     rows = session.query(RunCount).filter(RunCount.run_id.in_(run_ids))
     return sum(
         getattr(row, name)

@@ -75,7 +75,9 @@ def status_lines(report: dict[str, Any]) -> list[str]:
 
 
 def overview_table(kinds: list[KindOverview]) -> list[str]:
-    """Return the lines of a table: a kind each, then why the rest is not mapped or rendered."""
+    """Return the lines of a table: a kind each, then why the rest is not mapped or rendered, and
+    how many records could not be read.
+    """
     columns = ("pulled", "auto", "user", "ignored", "to_map", "rendered", "refused")
     head = f"{'':14}" + "".join(f"{name.replace('_', ' '):>9}" for name in columns)
     lines = [head]
@@ -95,4 +97,6 @@ def overview_table(kinds: list[KindOverview]) -> list[str]:
                     for code, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
                 )
                 lines.append(f"{kind.plural}, {title}: {told}")
+        if row.set_aside:
+            lines.append(f"{kind.plural}, set aside: {row.set_aside}")
     return lines

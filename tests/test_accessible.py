@@ -211,3 +211,6 @@ def test_nor_has_a_sheet_of_evidence(page: Page) -> None:
     page.get_by_role("link", name="Evidence").first.click()
     expect(page.get_by_role("heading", name="Evidence of an appointment")).to_be_visible()
     assert findings(page) == []
+    page.evaluate("window.print = () => document.body.classList.add('printed')")
+    page.get_by_role("button", name="Print").click()
+    expect(page.locator("body.printed")).to_have_count(1)

@@ -6,11 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 
+from demo import once
 from demo.redis_server import free_port
+from tests.meddling import Meddled
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,6 +116,47 @@ def test_a_wrong_size_and_a_folder_that_is_none_are_told(tmp_path: Path) -> None
         assert none.returncode == 1
         assert none.stderr.startswith(f"make demo failed: {tmp_path / 'file'} cannot hold the demo")
         assert "Traceback" not in none.stderr
+
+
+def test_an_appointment_that_the_host_raises_for_fails_it_after_all_else_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+
+    def fail_the_first(appointment_id: int) -> None:
+        asked.append(appointment_id)
+        if appointment_id == asked[0]:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(once, "DemoHost", lambda: Meddled(before=fail_the_first))
+    assert once.run_once(tmp_path, notes=100) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"make demo failed: bright-steps, appointment {asked[0]}: ")
+    assert said.err.count("\n") == 1
+    assert "\nharbor-kids: pull" in said.out
+    # The next one asks again, and the host is well.
+    monkeypatch.undo()
+    assert once.run_once(tmp_path, notes=100) == 0
+
+
+def test_a_vendor_that_fails_fails_it_and_a_record_that_is_none_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules: list[dict[str, Any]] = [{"match": {"feed": "users"}, "fault": "html", "times": None}]
+    well = once.emulator_of
+
+    @contextmanager
+    def ill(folder: Path, notes: int, vendor_port: int) -> Iterator[str]:
+        with well(folder, notes, vendor_port) as address, httpx2.Client(trust_env=False) as http:
+            assert http.put(f"{address}/_emulator/scenario", json=rules).status_code == 204
+            yield address
+
+    monkeypatch.setattr(once, "emulator_of", ill)
+    assert once.run_once(tmp_path, notes=100) == 1
+    assert capsys.readouterr().err.startswith("make demo failed: ")
+    rules[0] |= {"match": {"feed": "students"}, "fault": "missing_member"}
+    assert once.run_once(tmp_path, notes=100) == 0
+    assert "\nStudents, set aside: 1\n" in capsys.readouterr().out
 
 
 def test_ctrl_c_ends_it_in_words_and_the_next_one_goes_on(tmp_path: Path) -> None:

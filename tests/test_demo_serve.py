@@ -19,6 +19,7 @@ import pytest
 
 from demo.redis_server import free_port
 from tests.deployment import ROOT, alive, family
+from tests.own_redis import OwnRedis
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -26,9 +27,10 @@ pytestmark = pytest.mark.timeout(120)
 class Demo:
     """A running `python -m demo` over a folder."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **settings: str) -> None:
         self.folder, self.address = folder, f"http://127.0.0.1:{port}"
         given = {key: value for key, value in os.environ.items() if not key.startswith("ENSORA_")}
+        given |= settings
         command = [sys.executable, "-m", "demo", "--notes", "100", "--port", str(port)]
         command += ["--data", str(folder), "--workers", "1"]
         self._said = folder.with_name(f"said-{port}.txt")
@@ -80,8 +82,8 @@ class Demo:
 def demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
     started: list[Demo] = []
 
-    def start(port: int) -> Demo:
-        started.append(Demo(tmp_path / "data", port))
+    def start(port: int, **settings: str) -> Demo:
+        started.append(Demo(tmp_path / "data", port, **settings))
         return started[-1]
 
     yield start
@@ -136,6 +138,23 @@ def test_a_killed_demo_leaves_no_process(demo: Callable[..., Demo]) -> None:
     one.process.kill()
     one.process.wait(10)
     gone(processes)
+
+
+def test_a_redis_that_is_named_is_taken_and_left_alone(
+    demo: Callable[..., Demo], tmp_path: Path
+) -> None:
+    with OwnRedis(tmp_path) as named, named.client() as client:
+        one = demo(free_port(), ENSORA_REDIS_URL=named.url)
+        one.ready()
+        assert not [pid for pid in one.family() if "redis-server" in _command(pid)]
+        assert "ENSORA_REDIS_URL" not in (one.folder / "settings.json").read_text()
+        # Its workers have told of themselves there.
+        deadline = time.monotonic() + 60
+        while not client.keys("rq:worker*"):
+            assert time.monotonic() < deadline, one.said()
+            time.sleep(0.1)
+        assert one.end() == 0
+        assert client.ping()
 
 
 def _command(pid: int) -> str:

@@ -210,6 +210,12 @@ def test_migrations_import_nothing_of_the_package() -> None:
                 assert not any(str(name).startswith("ensora") for name in names), path
 
 
+def test_the_browser_gets_little_script_of_our_own() -> None:
+    ours = [path for path in (PACKAGE / "static").glob("*.js") if ".min." not in path.name]
+    assert ours
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in ours) <= 250
+
+
 def prose(path: Path) -> Iterator[str]:
     """Comments and strings of a program, or the lines of another text."""
     if path.suffix != ".py":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from sqlalchemy import select
 
@@ -90,6 +92,30 @@ def test_a_refused_handshake_is_said_in_the_pop_up_and_stores_nothing(
         with practice.app.app_context():
             for connection in practice.session.scalars(select(Connection)):
                 assert (connection.state, connection.token_sealed) == ("activated", None)
+
+
+def test_a_vendor_that_is_away_is_said_in_the_pop_up_and_only_the_password_is_lost(
+    sqlite_url: str, small_world: World
+) -> None:
+    def away(_request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    with open_window(sqlite_url, small_world, connected=False) as practice:
+        practice.state.transport = httpx2.MockTransport(away)
+        answer = Person(practice.app, "ada").send(
+            "/connect", username="someone@else.example", password="admin-demo", consent="y"
+        )
+        assert answer.status_code == 422
+        assert "Ensora Data Collection cannot be reached" in answer.text
+        assert 'value="someone@else.example"' in answer.text
+        assert re.search(r'name="consent" value="y" checked', answer.text)
+        assert "admin-demo" not in answer.text
+        with practice.app.app_context():
+            for connection in practice.session.scalars(select(Connection)):
+                assert (connection.state, connection.token_sealed) == ("activated", None)
+            # Both accounts were given the feature; no handshake is written down.
+            actions = practice.session.scalars(select(History.action)).all()
+            assert actions == ["activate", "activate"]
 
 
 def test_without_consent_nothing_is_asked_of_the_vendor(

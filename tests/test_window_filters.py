@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from datetime import date
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from demo.data import World, build_world
+from ensora_plugin.clock import utcnow
+from ensora_plugin.kinds import BY_SLUG
 from ensora_plugin.listing.dates import days_of
 from ensora_plugin.models import Mapping, Note, RenderingRow, Student, User
 from tests.practices import Practice
@@ -202,7 +205,64 @@ def test_nonsense_in_an_address_counts_as_not_asked_for(ada: Person) -> None:
     assert rows(odd.text) == rows(plain.text)
 
 
-@pytest.mark.parametrize("tab", ["agencies", "clients", "staff", "appointments"])
+TABS = ("agencies", "clients", "staff", "appointments")
+
+
+@pytest.fixture(scope="module")
+def by_people(tmp_path_factory: pytest.TempPathFactory, small_world: World) -> Iterator[Practice]:
+    """A practice in which one mapping of each tab is a person's, and one record is ignored."""
+    folder: Path = tmp_path_factory.mktemp("by_people")
+    with open_window(f"sqlite:///{folder / 'host.db'}", small_world) as practice:
+        with practice.app.app_context():
+            session = practice.session
+            for tab in TABS:
+                own = (Mapping.account_id == 1, Mapping.kind == BY_SLUG[tab].name)
+                two = session.scalars(select(Mapping.id).where(*own).limit(2)).all()
+                by = {"by": "ada", "at": utcnow(), "run_id": None}
+                ignored = {"state": "ignored", "host_id": None, "reason": "a test", **by}
+                for id, values in zip(two, ({"state": "user", **by}, ignored), strict=True):
+                    session.execute(update(Mapping).where(Mapping.id == id).values(values))
+            session.commit()
+        yield practice
+
+
+def in_use(row: Any) -> bool:
+    return row.status == "published" if isinstance(row, Note) else row.active
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_each_state_shows_exactly_its_records_with_and_without_inactive_ones(
+    by_people: Practice, tab: str
+) -> None:
+    practice, ada = by_people, Person(by_people.app, "ada")
+    kind = BY_SLUG[tab]
+    with practice.app.app_context():
+        own = (Mapping.account_id == 1, Mapping.kind == kind.name)
+        told = select(Mapping.vendor_id, Mapping.state).where(*own)
+        states = dict(practice.session.execute(told).all())
+        every = [
+            (row.id, states.get(row.vendor_id), in_use(row))
+            for row in practice.session.scalars(select(kind.model).filter_by(account_id=1))
+            if getattr(row, "type", "Employee") == "Employee"
+        ]
+    assert {state for _, state, _ in every} >= {"auto", "user", "ignored"}
+    assert tab == "agencies" or {used for *_, used in every} == {True, False}
+    for inactive in ("", "1"):
+        # A note that is mapped is shown also when it is published no more.
+        seen = [
+            (id, state, used)
+            for id, state, used in every
+            if inactive or used or (tab == "appointments" and state)
+        ]
+        for asked in ("all", "auto", "user", "ignored"):
+            expected = {id for id, state, _ in seen if asked in ("all", state)}
+            assert shown(ada, tab, show=asked, inactive=inactive) == expected, asked
+        # Nobody has to map what is inactive, also where it is shown.
+        to_map = {id for id, state, used in every if state is None and used}
+        assert shown(ada, tab, show="to-map", inactive=inactive) == to_map
+
+
+@pytest.mark.parametrize("tab", TABS)
 def test_a_page_costs_three_queries_at_most(practice: Practice, ada: Person, tab: str) -> None:
     sent: list[str] = []
 

@@ -25,3 +25,5 @@ REASONS: dict[str, str] = {
     "unpublished": "Unpublished",
     "unreadable_date_or_time": "Unreadable date or time",
 }
+#: In the place of a reason, until automap has looked at a record, or has to look at it again.
+UNTRIED = "Waits for the next pull"

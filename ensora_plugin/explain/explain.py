@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, select
 
-from ..automap.reasons import REASONS
+from ..automap.reasons import REASONS, UNTRIED
 from ..database import AnySession
 from ..host.port import HostAdapter
 from ..kinds import NOTE, Kind
@@ -60,7 +60,7 @@ def _reason(
     if row.state is not None:
         return None, "Ignored" if row.state == "ignored" else "Mapped"
     if row.why is None:
-        return None, "Not tried yet"
+        return None, UNTRIED
     words = REASONS[row.why]
     if row.why == "outside_the_grace" and row.why_minutes is not None:
         words = f"{words}: {row.why_minutes} min apart"

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from ..automap.matching import Span, minutes_apart
-from ..automap.reasons import REASONS
+from ..automap.reasons import REASONS, UNTRIED
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
 from ..text import SEPARATOR, text_key
 from .rendering_words import drift_said, source_said
@@ -142,7 +142,7 @@ def why_text(kind: Kind, row: Any, record: Any) -> str:
     if row.settled and kind is not NOTE:
         return ""
     if record.why is None:
-        return "Not tried yet"
+        return UNTRIED
     told = REASONS[record.why]
     if kind is NOTE and row.nearest_date is not None:
         minutes = _apart(row, "nearest") if row.nearest_within else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import NotAllowed
-from ..kinds import NOTE, SITE, STUDENT, USER, Kind
+from ..kinds import NOTE, SITE, Kind
 from ..models import Mapping, Record
 from ..rendering.withdrawing import Desk
 from .cases import Case, case_of
@@ -142,9 +142,10 @@ def why_not_deleted(kind: Kind, state: str | None, depending: int) -> str | None
             "to replace it"
         )
     if depending:
-        what = "appointments" if kind in (STUDENT, USER) else "entities"
-        are = f"{depending} {what} are" if depending > 1 else f"1 {what[:-1]} is"
-        if kind is SITE:
-            return f"{depending} clients, staff or appointments are mapped from this agency"
-        return f"{are} mapped for this {kind.entity_noun.lower()}"
+        one, many = ("client, staff or appointment", "clients, staff or appointments")
+        if kind is not SITE:
+            one, many = "appointment", "appointments"
+        are = f"1 {one} is" if depending == 1 else f"{depending} {many} are"
+        of = "from this agency" if kind is SITE else f"for this {kind.entity_noun.lower()}"
+        return f"{are} mapped {of}"
     return None

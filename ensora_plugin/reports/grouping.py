@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, case, func, literal, or_, select, text
 
-from ..automap.reasons import REASONS
+from ..automap.reasons import REASONS, UNTRIED
 from ..dialect import as_text
 from ..host.entities import host_entity, in_agencies
 from ..kinds import NOTE, SITE
@@ -134,7 +134,7 @@ def _told(choice: Choice, key: Any, names: dict[str, str]) -> tuple[str, dict[st
     if choice.group == "why":
         if key is None:
             return "Mapped, or not to be mapped", {}
-        return REASONS.get(key, "Not tried yet"), {"why": key, "show": "to-map"}
+        return REASONS.get(key, UNTRIED), {"why": key, "show": "to-map"}
     if choice.group == "place":
         by = "site" if choice.side == "vendor" else "agency"
         return names.get(str(key), str(key)), {by: key}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null
 
-from ..automap.reasons import REASONS
+from ..automap.reasons import REASONS, UNTRIED
 from ..dialect import minute_of_day
 from ..joins import rendering_of_note
 from ..kinds import NOTE
@@ -103,7 +103,7 @@ def summary_of(source: Source, choice: Choice) -> Summary:
             monday = row.day - timedelta(days=row.day.weekday())
             week = weeks.setdefault(monday, Week(monday))
             week.minutes[_came(state, row.rendering)] += row.minutes
-    told = {code: REASONS.get(code, "Not tried yet") for code in reasons}
+    told = {code: REASONS.get(code, UNTRIED) for code in reasons}
     shown = {name: words for name, words in _STATES.items() if states[name] or name != "ignored"}
     return Summary(
         states.total(),

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import abort, redirect, request, session, url_for
 
-from ..automap.reasons import REASONS
+from ..automap.reasons import REASONS, UNTRIED
 from ..clock import utcnow
 from ..kinds import NOTE, SITE
 from ..listing.conditions import NOT_TRIED
@@ -114,7 +114,7 @@ def _counted_by(choice: Choice) -> tuple[Any, ...]:
 
 def _bar_context(choice: Choice) -> dict[str, Any]:
     report, host_side = choice.report, choice.side == "host"
-    reasons = REASONS | {NOT_TRIED: "Not tried yet"}
+    reasons = REASONS | {NOT_TRIED: UNTRIED}
     return {
         "states": {k: v for k, v in STATES.items() if not (host_side and k == "ignored")},
         "agencies": offered_agencies(),

@@ -100,10 +100,9 @@
     if (input && !input.dataset.chosen) close(input);
   });
 
-  const live = document.getElementById("ensora-live");
   const announce = (menu) => {
     const found = menu.querySelectorAll("[role=option][id]:not(.e-verb)").length;
-    live.textContent = found ? `${found} to choose from` : menu.querySelector(".e-none")?.textContent || "";
+    document.getElementById("ensora-live").textContent = found ? `${found} to choose from` : menu.querySelector(".e-none")?.textContent || "";
   };
 
   // On a narrow screen the current tab and filter may lie outside of what is seen.
@@ -229,7 +228,7 @@
     toast(detail.text, { verb: detail.row && ["Undo", () => document.querySelector(`#row-${detail.row} .e-undo`)?.click()] });
   });
 
-  // --- Filters and pop-ups. ---
+  // --- Filters, pop-ups and printing. ---
 
   root.addEventListener("change", ({ target }) => target.matches("[data-submits]") && target.form.requestSubmit());
   root.addEventListener("change", ({ target }) => target.matches("[data-checks]") && target.form.querySelectorAll("[name=chosen]").forEach((box) => (box.checked = target.checked)));
@@ -244,6 +243,7 @@
 
   for (const dialog of root.querySelectorAll("dialog[data-modal][open]")) dialog.close() || dialog.showModal();
   root.addEventListener("click", (event) => {
+    if (event.target.closest("[data-prints]")) window.print();
     if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
     document.getElementById(event.target.closest("[data-opens]")?.dataset.opens)?.showModal();
   });
