@@ -1,4 +1,4 @@
-"""What axe-core finds against WCAG 2.2 AA in the plugin's part of a page."""
+"""What axe-core finds against WCAG 2.2 AA in the plugin's part of a page, or in all of it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 STILL = "for (const one of document.getAnimations()) one.finish()"
 
 
-def findings(page: Page) -> list[str]:
+def findings(page: Page, within: str = "#ensora") -> list[str]:
     """Return each rule that the page breaks, with the elements that break it."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
     page.evaluate(STILL)
     found = page.evaluate(
-        "tags => axe.run('#ensora', {runOnly: tags, resultTypes: ['violations']})", TAGS
+        "([within, tags]) => axe.run(within, {runOnly: tags, resultTypes: ['violations']})",
+        [within, TAGS],
     )
     return [
         f"{broken['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"

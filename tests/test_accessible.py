@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlalchemy import insert, select, update
 
 from demo.data import build_world
 from ensora_plugin.clock import utcnow
-from ensora_plugin.models import Connection, Feed, Mapping, Student
+from ensora_plugin.models import Connection, Export, Feed, Mapping, RenderingRow, Student
 from tests.accessible import findings
 from tests.browsing import browser, page_of, sign_in
 from tests.practices import Practice
@@ -46,7 +47,8 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
     world = build_world(notes=150, today=date(2026, 11, 20))
     with open_window(f"sqlite:///{folder / 'host.db'}", world) as practice:
         with practice.app.app_context():
-            names = practice.session.scalars(select(Student).order_by(Student.sort_key)).all()
+            own = select(Student).where(Student.account_id == practice.account_id("bright-steps"))
+            names = practice.session.scalars(own.where(Student.active).order_by(Student.sort_key))
             for student, name in zip(names, (LONG, RIGHT_TO_LEFT), strict=False):
                 student.first_name = student.last_name = name
             practice.session.commit()
@@ -125,6 +127,56 @@ def test_what_breaks_a_rule_is_found(page: Page) -> None:
 def test_a_page_has_no_findings(page: Page, path: str) -> None:
     open_page(page, path)
     assert findings(page) == []
+
+
+def test_nor_have_the_hosts_pages_around_it(page: Page, practice: Practice) -> None:
+    with practice.app.app_context():
+        rendered = select(RenderingRow.appointment_id).where(RenderingRow.state == "rendered")
+        appointment = practice.session.scalars(rendered.where(RenderingRow.account_id == 1)).first()
+    for path in ("/settings/", f"/appointments/{appointment}"):
+        page.goto(path)
+        assert findings(page, "body") == [], path
+
+
+def test_nor_has_the_page_of_a_large_file(page: Page, practice: Practice) -> None:
+    before = practice.state.settings
+    practice.state.settings = replace(before, export_rows=1)
+    try:
+        open_page(page, "/reports/clients/")
+        page.get_by_role("button", name="CSV").click()
+        page.wait_for_url("**/reports/exports/**")
+        assert findings(page) == []
+        for state in ("running", "failed", "done"):
+            with practice.app.app_context():
+                values = {"state": state, "rows": 1}
+                practice.session.execute(update(Export).values(values))
+                practice.session.commit()
+            page.reload()
+            assert findings(page) == [], state
+    finally:
+        practice.state.settings = before
+
+
+def test_nothing_is_wider_than_a_phone_however_long_a_name_is(
+    chromium: Browser, address: str
+) -> None:
+    with page_of(chromium, address, viewport={"width": 390, "height": 800}) as page:
+        sign_in(page, "ada")
+
+        def fits() -> bool:
+            return bool(page.evaluate("document.documentElement.scrollWidth <= 390"))
+
+        for path in PAGES.values():
+            open_page(page, path)
+            assert fits(), path
+        for name in (LONG, RIGHT_TO_LEFT):
+            open_page(page, "/clients/")
+            expect(page.locator("#ensora-table .e-who", has_text=name).first).to_be_visible()
+            assert fits(), name
+        open_page(page, "/appointments/?show=auto&rendering=rendered")
+        page.get_by_role("link", name="Evidence").first.click()
+        expect(page.get_by_role("heading", name="Evidence of an appointment")).to_be_visible()
+        assert fits()
 
 
 def test_nor_has_a_row_with_its_drop_down_and_why_it_does_not_map(page: Page) -> None:
