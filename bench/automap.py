@@ -18,7 +18,7 @@ from ensora_plugin.database import begin_write
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, Mapping, Note
 
-from .automap_peers import SAMPLE, orm_loop
+from .automap_peers import SAMPLE, orm_loop, plain_joins
 from .databases import databases, engine_for, settle, temporary_folder
 from .measure import Measurement, Watch, in_child
 from .sessions import Size, make_sessions, truth, truth_of
@@ -74,9 +74,12 @@ def measure(notes: int, db: str, seed: int) -> Iterator[Measurement]:
         full, peak = in_child(full_pass, large)
         floor, _ = in_child(floor_seconds, large, full.made)
         peer, _ = in_child(orm_loop, large.url, notes)
-        told = f"ORM loop extrapolated from {SAMPLE} notes"
+        joins, _ = in_child(plain_joins, large.url)
+        peers = {"orm_loop": peer} | {name: seconds for name, (seconds, _) in joins.items()}
+        right = ", ".join(f"{name} {100 * share:.2f} % right" for name, (_, share) in joins.items())
+        told = f"ORM loop extrapolated from {SAMPLE} notes; without writing: {right}"
         yield Measurement(
-            "automap", notes, db, full.seconds, floor, full.correct, peak, {"orm_loop": peer}, told
+            "automap", notes, db, full.seconds, floor, full.correct, peak, peers, told
         )
         new, peak = in_child(new_pass, large)
         told = f"{new.seconds / few.seconds:.2f} x what {NEW} on {notes // 10:,} cost"

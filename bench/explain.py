@@ -16,9 +16,10 @@ from ensora_plugin.host import directory
 from ensora_plugin.kinds import NOTE, STUDENT, Kind
 from ensora_plugin.models import Note, Student
 
-from .automap import GRACE, build, full_pass
+from .automap import GRACE, World, build, full_pass
 from .databases import databases, engine_for, settle, temporary_folder
 from .measure import Measurement, in_child
+from .sessions import Size
 from .worlds import ACCOUNT
 
 _RECORDS = 100
@@ -29,8 +30,9 @@ def measure(notes: int, db: str, seed: int) -> Iterator[Measurement]:
     notes = max(1000, notes // 100 * 100)
     with temporary_folder() as folder, databases(db, folder) as empty:
         url = empty()
-        made = in_child(build, url, notes, seed)[0]
-        in_child(full_pass, url, made)
+        world = World(url, Size.of(notes), notes, seed)
+        in_child(build, world)
+        in_child(full_pass, world)
         for name, (told, peak) in (
             ("note", in_child(explain_notes, url)),
             ("student", in_child(explain_students, url)),

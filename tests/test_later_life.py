@@ -11,12 +11,13 @@ from sqlalchemy import delete, select, update
 
 from demo.host.models import Appointment, AppointmentSignature, Client
 from ensora_plugin.access import Scope
-from ensora_plugin.host.port import Actor
-from ensora_plugin.kinds import NOTE, STUDENT
+from ensora_plugin.host.port import ALL, PERMISSIONS, Actor
+from ensora_plugin.kinds import NOTE, SITE, STUDENT, USER, Kind
 from ensora_plugin.listing.listing import list_row
 from ensora_plugin.listing.rows import row_view
 from ensora_plugin.mapping.mapping import map_record
 from ensora_plugin.models import History, Mapping, Note, RenderingRow, Student
+from tests.hands import Hands
 from tests.meddling import (
     RENDERED,
     Meddled,
@@ -28,7 +29,7 @@ from tests.meddling import (
     row_of,
     rows,
 )
-from tests.opened import open_small
+from tests.opened import open_small, open_small_other
 from tests.practices import Practice
 from tests.small import ACCOUNT, DAY, ORGANIZATION, Small
 
@@ -318,3 +319,49 @@ def test_the_rows_of_other_agencies_say_nothing_of_their_renderings(practice: Pr
         said = row_view(row, scope, NOTE, at="", pages=())
     assert said.label == "another agency"
     assert (said.rendering, said.rendering_sub, said.evidence_of) == (None, "", "")
+
+
+@pytest.mark.parametrize("kind", [SITE, STUDENT, USER], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("host", ["demo", "other"])
+def test_a_mapped_entity_that_vanishes_keeps_its_mapping_and_the_row_says_so(
+    database_url: str, host: str, kind: Kind
+) -> None:
+    small = Small()
+    small.agency()
+    small.site()
+    small.client(active=True)
+    small.student()
+    small.staff(active=True)
+    small.user()
+    small.appointment(kind="service", status="scheduled", locked=False, results_notes="")
+    opened = open_small if host == "demo" else open_small_other
+    with opened(database_url, small) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        before = practice.mapped(ACCOUNT, kind.name)
+        assert list(before) == [f"{kind.name}-1"]
+        assert remark_of(practice, kind) == ""
+        vanish(Hands(practice), kind)
+        practice.run(ACCOUNT, "automap")
+        assert practice.mapped(ACCOUNT, kind.name) == before
+        assert remark_of(practice, kind) == "no longer there"
+
+
+def remark_of(practice: Practice, kind: Kind) -> str:
+    everywhere = Actor("1", "ada", ALL, PERMISSIONS)
+    scope = Scope.of(practice.account_id(ACCOUNT), ACCOUNT, everywhere)
+    record = practice.session.scalars(select(kind.model.id)).one()
+    with practice.app.test_request_context():
+        row = list_row(practice.session, scope, practice.state.host, kind, record)
+        said = row_view(row, scope, kind, at="", pages=()).note
+    practice.session.rollback()
+    return said
+
+
+def vanish(hands: Hands, kind: Kind) -> None:
+    """Delete an entity, with whatever in the host points to it."""
+    hands.delete("appointment", 1)
+    if kind in (SITE, USER):
+        hands.leave(1, 1)
+    if kind is SITE:
+        hands.delete("client", 1)
+    hands.delete(kind.entity, 1)

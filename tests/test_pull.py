@@ -187,6 +187,24 @@ def test_an_older_version_after_a_newer_one_is_left_alone(practice: Practice) ->
     assert practice.counts(practice.run(ACCOUNT, "pull"))["student"].changed == 0
 
 
+def test_a_feed_that_goes_back_in_versions_and_promises_more_ends_in_words(
+    practice: Practice,
+) -> None:
+    practice.store.edit_note(ORGANIZATION, "note-1", {"Notes": "Better."})
+    practice.run(ACCOUNT, "pull")
+    forget_cursors(practice)
+    play(practice, "older_after_newer", "session-notes")
+    play(practice, "same_cursor", "session-notes")
+    error = failed_pull(practice)
+    assert isinstance(error, VendorBroke)
+    assert "session notes" in str(error)
+    assert "does not come to an end" in str(error)
+    assert practice.session.scalars(select(Note.version)).all() == [2]
+    assert practice.session.scalars(select(Note.template)).all() == ["SOAP"]
+    calm(practice)
+    assert practice.counts(practice.run(ACCOUNT, "pull"))["note"].changed == 0
+
+
 def test_other_content_under_the_same_version_is_stored(practice: Practice) -> None:
     practice.run(ACCOUNT, "pull")
     forget_cursors(practice)

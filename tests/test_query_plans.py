@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import random
 import uuid
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
-from demo.host.models import Appointment
+from demo.host.models import Appointment, Client
+from ensora_plugin.automap.people import automap_named
+from ensora_plugin.automap.recheck import touch_changed
+from ensora_plugin.host import directory
+from ensora_plugin.host.changes import bring_up_to_date
+from ensora_plugin.host.port import Entity
+from ensora_plugin.kinds import STUDENT
 from ensora_plugin.models import (
     Connection,
     Directory,
@@ -20,9 +26,11 @@ from ensora_plugin.models import (
     Mapping,
     Membership,
     Note,
+    Run,
     Student,
 )
-from tests.other_models import Visit
+from tests.hands import Hands
+from tests.other_models import Kid, Visit
 from tests.plans import Plans, Step, plans
 from tests.practices import Practice
 from tests.small import ACCOUNT
@@ -41,7 +49,7 @@ LARGE = (
 #: So much stands there already, all of it mapped.
 STUDENTS, NOTES = 2_000, 20_000
 #: What a step is found by; the account and the kind alone are no more than a whole table.
-NARROW = ("vendor_id", "host_id", "rowid", "id =", "touched", "why", "date")
+NARROW = ("vendor_id", "host_id", "rowid", "id =", "(key", "touched", "why", "date")
 NARROWER = ("run_id", "match_key", "student_id", "on_day", "client_id", "kid_key")
 
 
@@ -61,8 +69,8 @@ def fill(practice: Practice) -> None:
     copies(session, Student, STUDENTS, lambda n: told[n])
     # All of one site and one agency, as in a practice of any size.
     copies(session, Membership, STUDENTS, lambda n: {"vendor_id": students[n]}, kind="student")
-    for model, more in ((Directory, True), (DirectoryAgency, False)):
-        keys = [{"host_id": one} | ({"match_key": one} if more else {}) for one in students]
+    for model, own in ((Directory, ("match_key", "name_key", "last_fact")), (DirectoryAgency, ())):
+        keys = [dict.fromkeys(("host_id", *own), one) for one in students]
         copies(session, model, STUDENTS, keys.__getitem__, entity="client")
     copies(session, Note, NOTES, lambda n: _old_note(n, students))
     at = session.scalar(select(Mapping.at).limit(1))
@@ -203,6 +211,112 @@ def test_a_rendering_pass_reads_only_the_notes_that_may_have_something_to_render
     mappings = [step for step in found.read("ensora_mapping") if "unrendered" in step.statement]
     assert mappings
     assert [step for step in mappings if not step.by] == []
+
+
+def test_the_nearest_entities_are_found_by_their_names_and_facts(full: Practice) -> None:
+    session = full.session
+    session.execute(update(Student).values(suggested_by=None))
+    with plans(full.state.engine) as found:
+        automap_named(session, full.account_id(ACCOUNT), STUDENT, _a_run(full))
+    session.rollback()
+    near = [step for step in found.read("ensora_directory") if _WITH_FACTS in step.statement]
+    assert len(near) >= 2
+    assert [step for step in near if not _named(step, "name_key", "last_fact")] == []
+    for table, key in (("directory_agency", "host_id"), ("membership", "vendor_id")):
+        own = f"SELECT ensora_{table}."
+        beside = [one for one in found.read(f"ensora_{table}") if one.statement.startswith(own)]
+        assert beside
+        assert [step for step in beside if not _named(step, key)] == []
+    # What persons rejected is few, and read once.
+    rejected = [one for one in found.steps if one.statement.startswith("SELECT ensora_rejected.")]
+    assert len(rejected) == 1
+
+
+def test_what_became_of_appointments_is_looked_up_by_the_days_of_the_unmapped_notes(
+    full: Practice,
+) -> None:
+    session, account_id = full.session, full.account_id(ACCOUNT)
+    # Which of a host's indices tells most, SQLite knows only where somebody let it look.
+    session.execute(text("ANALYZE"))
+    session.commit()
+    appointment = full.state.host.appointments(ACCOUNT).subquery("appointment")
+    with plans(full.state.engine) as found:
+        touch_changed(session, account_id, appointment, date.min)
+    session.rollback()
+    asked = [step for step in found.steps if "holder_mapping" in step.statement]
+    for tables in LARGE:
+        own = [step for step in asked if step.table in tables]
+        assert own, tables
+        # Students may be read whole, once, by a hash join of PostgreSQL.
+        once = tables == ("ensora_student",) and session.get_bind().dialect.name == "postgresql"
+        assert [one for one in own if not narrow(one) and (one.again or not once)] == []
+
+
+@pytest.mark.parametrize("entity", ["agency", "client", "staff", "appointment"])
+def test_what_the_host_says_it_changed_is_read_by_its_id(full: Practice, entity: Entity) -> None:
+    more_clients(full)
+    session, hands = full.session, Hands(full)
+    told = full.account_id(ACCOUNT), ACCOUNT, full.state.host, entity, [hands.id(entity, 1)]
+    with plans(full.state.engine) as found:
+        bring_up_to_date(session, *told)
+    session.rollback()
+    large = ["ensora_directory", "ensora_directory_agency", "ensora_note"]
+    large += ["client", "kids", "appointment", "visits"]
+    own = [step for step in found.steps if step.table in large]
+    assert own
+    assert [step for step in own if not narrow(step)] == []
+
+
+def test_a_directory_refresh_reads_what_changed_or_each_table_once(full: Practice) -> None:
+    more_clients(full)
+    told = full.session, full.account_id(ACCOUNT), ACCOUNT, full.state.host
+    directory.refresh(*told)
+    full.session.execute(text("ANALYZE"))
+    full.session.commit()
+    hands = Hands(full)
+    hands.change("client", 1, first_name="Renamed")
+    with plans(full.state.engine) as found:
+        assert directory.refresh(*told) == 1
+    full.session.rollback()
+    clients = [step for step in found.steps if step.table in ("client", "kids")]
+    clients = [step for step in clients if "count(" not in step.statement]
+    assert clients
+    if hands.is_demo:
+        assert [step for step in clients if not _named(step, "updated_at", "rowid", "id =")] == []
+        entries = [one for one in found.read("ensora_directory") if "count(" not in one.statement]
+        told_of_clients = [one for one in entries if _named(one, "host_id")]
+        assert told_of_clients
+    else:
+        # Nothing tells there what changed.
+        assert len(clients) == 1
+    agencies = [one for one in found.read("ensora_directory_agency") if "DELETE" in one.statement]
+    assert agencies
+    assert [step for step in agencies if not _named(step, "host_id")] == []
+
+
+#: How the statements begin that read entries for being near, and not for being new.
+_WITH_FACTS = "SELECT ensora_directory.host_id, ensora_directory.facts, "
+
+
+def _named(step: Step, *words: str) -> bool:
+    return any(word in step.by for word in words)
+
+
+def _a_run(practice: Practice) -> int:
+    return practice.session.scalars(select(func.max(Run.id))).one()
+
+
+def more_clients(practice: Practice) -> None:
+    """Give the host as many clients as a practice of years has; the directory has to follow."""
+    session = practice.session
+    if practice.state.engine.dialect.name == "postgresql":
+        if Hands(practice).is_demo:
+            changed = datetime(2020, 1, 1)  # noqa: DTZ001 - naive UTC, long before the others
+            copies(session, Client, STUDENTS, lambda n: {"id": 100_000 + n, "updated_at": changed})
+        else:
+            copies(session, Kid, STUDENTS, lambda n: {"key": uuid.uuid4()})
+        session.execute(text("ANALYZE"))
+    session.commit()
 
 
 def test_a_step_that_reads_a_table_whole_is_seen(full: Practice) -> None:
