@@ -42,9 +42,12 @@ _WHY = {
 _MEMBERS = (
     "INSERT INTO ensora_membership (account_id, kind, vendor_id, site_id) "
     "SELECT account_id, 'student', vendor_id, site_id FROM ensora_student",
-    "INSERT INTO ensora_directory (account_id, entity, host_id, match_key, name_key, sort_key, "
-    "active, facts, checksum) SELECT 1, 'client', substr(vendor_id, 3), match_key, name_key, "
-    "sort_key, active, '[]', checksum FROM ensora_student",
+    *(
+        "INSERT INTO ensora_directory (account_id, entity, host_id, match_key, name_key, sort_key, "
+        f"active, facts, checksum) SELECT 1, '{entity}', substr(vendor_id, 3), match_key, "
+        f"name_key, sort_key, active, '[]', checksum FROM {records}"
+        for entity, records in (("client", "ensora_student"), ("staff", "ensora_user"))
+    ),
 )
 _HOST, _OURS = HostBase.metadata.tables, Base.metadata.tables
 
