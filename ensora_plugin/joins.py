@@ -50,6 +50,11 @@ def rendering_of_note(appointment_id: Any, rendering: Any = RenderingRow) -> Col
     )
 
 
+def rendering_of_version(appointment_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a rendering is one of a note's present version."""
+    return and_(rendering_of_note(appointment_id), RenderingRow.version == Note.version)
+
+
 def rendering_stands(rendering: Any = RenderingRow) -> ColumnElement[bool]:
     """Return the condition that a rendering belongs to a mapping of a note as it stands."""
     return and_(

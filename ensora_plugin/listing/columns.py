@@ -12,7 +12,7 @@ from ..access import Scope
 from ..dialect import as_host_id, pinned_join
 from ..host.entities import host_entity, of_agencies
 from ..host.port import HostAdapter
-from ..joins import mapping_of, person_of_note, rendering_of_note, student_of_note
+from ..joins import mapping_of, person_of_note, rendering_of_version, student_of_note
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
 from ..mapping.depending import dependents_of
 from ..models import Directory, Mapping, Membership, Note, RenderingRow, Site, Student, User
@@ -253,6 +253,6 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
         .outerjoin(Site, and_(Site.account_id == Note.account_id, Site.vendor_id == Note.site_id))
         .outerjoin(
             RenderingRow,
-            and_(rendering_of_note(Mapping.host_id), RenderingRow.version == Note.version),
+            rendering_of_version(Mapping.host_id),
         )
     )

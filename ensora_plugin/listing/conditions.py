@@ -21,9 +21,9 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_as
 
 from ..access import Scope
-from ..joins import mapping_of, rendering_of_note
+from ..joins import mapping_of, rendering_of_version
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
-from ..models import Mapping, Membership, Note, RenderingRow
+from ..models import Mapping, Membership, RenderingRow
 from .filters import Filters
 from .searching import sought
 
@@ -90,10 +90,7 @@ _SITE_ID = {SITE.name: "vendor_id", STUDENT.name: "site_id", NOTE.name: "site_id
 def _rendered_as(rendering: str) -> ColumnElement[bool]:
     states = {"rendered": ("rendered",), "refused": ("refused", "failed")}
     told = exists().where(
-        RenderingRow.account_id == Note.account_id,
-        RenderingRow.note_id == Note.vendor_id,
-        RenderingRow.version == Note.version,
-        RenderingRow.appointment_id == Mapping.host_id,
+        rendering_of_version(Mapping.host_id),
         RenderingRow.state.in_(states.get(rendering, ("rendered", "refused", "failed"))),
     )
     return told if rendering in states else and_(Mapping.host_id.is_not(None), ~told)
@@ -103,8 +100,7 @@ def _refused_for(code: str) -> ColumnElement[bool]:
     """Return the condition that the host refused a note's version for a reason."""
     told = cast_as(RenderingRow.refusals, Text)
     return exists().where(
-        rendering_of_note(Mapping.host_id),
-        RenderingRow.version == Note.version,
+        rendering_of_version(Mapping.host_id),
         RenderingRow.state.in_(("refused", "failed")),
         told.contains(json.dumps({"code": code})[1:-1], autoescape=True),
     )

@@ -20,7 +20,13 @@ from ..errors import Sealed
 from ..history import write_history
 from ..host.port import HostAdapter, NoteView, Refusal, Rendering
 from ..host.verbs import VerbFailed, call_verb
-from ..joins import content_of_note, mapping_of, person_of_note, rendering_of_note, student_of_note
+from ..joins import (
+    content_of_note,
+    mapping_of,
+    person_of_note,
+    rendering_of_version,
+    student_of_note,
+)
 from ..kinds import NOTE, SITE, STUDENT, USER
 from ..models import Content, Mapping, Note, RenderingRow, Student
 from ..signals import appointment_rendered, notify
@@ -248,9 +254,7 @@ def _current(host: HostAdapter, account: str) -> AnySelect:
         .outerjoin(client, person_of_note(STUDENT, client, Note.student_id))
         .outerjoin(staff, person_of_note(USER, staff, Note.user_id))
         .outerjoin(site, person_of_note(SITE, site, Note.site_id))
-        .outerjoin(
-            RenderingRow, and_(rendering_of_note(ours), RenderingRow.version == Note.version)
-        )
+        .outerjoin(RenderingRow, rendering_of_version(ours))
         .where(
             Note.account_id == bindparam("account"),
             Note.vendor_id == bindparam("note"),

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, join, select, tuple_, 
 from ..database import forget_plans
 from ..dialect import as_host_id, pinned_join
 from ..errors import NotAllowed
-from ..joins import mapping_of, rendering_of_note
+from ..joins import mapping_of, rendering_of_version
 from ..kinds import NOTE
 from ..models import Mapping, Note, RenderingRow
 from .applying import Work, apply_note, to_render
@@ -95,7 +95,7 @@ def _due(work: Work) -> Iterator[Any]:
     # the index of notes that lists use.
     first, then = (Mapping, Note) if count <= _FEW else (Note, Mapping)
     records = pinned_join(first.__table__, then.__table__, mapping_of(NOTE))
-    done = and_(rendering_of_note(Mapping.host_id), RenderingRow.version == Note.version)
+    done = rendering_of_version(Mapping.host_id)
     statement = (
         _mapped(work, records)
         .outerjoin(RenderingRow, done)
@@ -127,8 +127,7 @@ def _clear_marks(work: Work) -> None:
     rendered = exists().where(
         Note.account_id == Mapping.account_id,
         Note.vendor_id == Mapping.vendor_id,
-        rendering_of_note(Mapping.host_id),
-        RenderingRow.version == Note.version,
+        rendering_of_version(Mapping.host_id),
         RenderingRow.state == "rendered",
     )
     marked = select(Mapping.id).where(_unrendered(work), rendered).limit(_FEW)

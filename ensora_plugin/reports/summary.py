@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null
+from sqlalchemy import Select, case, func, literal, null
 
 from ..automap.reasons import REASONS, UNTRIED
 from ..dialect import minute_of_day
-from ..joins import rendering_of_note
+from ..joins import rendering_of_version
 from ..kinds import NOTE
 from ..listing.conditions import NOT_TRIED, matching
 from ..listing.filters import Filters
@@ -137,7 +137,7 @@ def _counted(source: Source, filters: Filters) -> Select[Any]:
         return counted.group_by(*_BY[:3])
     columns += [Note.date.label("day"), RenderingRow.state.label("rendering")]
     counted = matching(source.scope, NOTE, filters, *columns, _MINUTES, _RECORDS)
-    return counted.outerjoin(RenderingRow, _of_version()).group_by(*_BY)
+    return counted.outerjoin(RenderingRow, rendering_of_version(Mapping.host_id)).group_by(*_BY)
 
 
 def _entities(source: Source, filters: Filters) -> Select[Any]:
@@ -157,15 +157,11 @@ _RECORDS = func.count().label("records")
 _MINUTES = func.sum(Note.end - Note.start).label("minutes")
 
 
-def _of_version() -> ColumnElement[bool]:
-    return and_(rendering_of_note(Mapping.host_id), RenderingRow.version == Note.version)
-
-
 def _refusals(source: Source, filters: Filters) -> list[Bar]:
     """Return why the host did not render: one note may stand under several reasons."""
     statement = (
         matching(source.scope, NOTE, filters, RenderingRow.refusals, Note.start, Note.end)
-        .join(RenderingRow, _of_version())
+        .join(RenderingRow, rendering_of_version(Mapping.host_id))
         .where(RenderingRow.state.in_(_REFUSED))
     )
     counts: Counter[str] = Counter()
