@@ -7,6 +7,7 @@ One set-based pass a kind, whose cost goes with what is not mapped yet: sites, s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import aliased
@@ -35,7 +36,7 @@ class Mapped:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-def unmapped(kind: Kind, account_id: int) -> ColumnElement[bool]:
+def unmapped(kind: Kind, account_id: Any) -> ColumnElement[bool]:
     """Return the condition that a record of the kind has no mapping, not even an ignored one."""
     # A name of its own, since the statement around it may look at mappings as well.
     any_mapping = aliased(Mapping, name="any_mapping")

@@ -4,68 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, select
 from sqlalchemy.orm import aliased
 
 from ..database import AnySelect
+from ..dialect import one_of
 from ..kinds import SITE, Kind
 from ..models import Directory, DirectoryAgency, Mapping, Membership, Rejected
 
+#: The parameters of these statements: an account, and the keys that are looked up.
+_ACCOUNT: Any = bindparam("account")
+_KEYS = "keys"
 
-def equal_pairs(account_id: int, kind: Kind) -> AnySelect:
-    """SELECT every pair of equal facts among keys that an unmapped record has; taken ones count as
-    well.
-    """
-    record = kind.model
-    twin = aliased(kind.model, name="unmapped_record")
-    open_keys = select(twin.match_key).where(  # type: ignore[attr-defined]
-        twin.account_id == account_id,
-        ~exists().where(
-            Mapping.account_id == account_id,
-            Mapping.kind == kind.name,
-            Mapping.vendor_id == twin.vendor_id,
-        ),
-    )
+
+def equal_pairs(kind: Kind, dialect: str) -> AnySelect:
+    """SELECT every pair of equal facts that has one of some keys; taken ones count as well."""
+    record: Any = kind.model
     pairs = (
         select(
             record.vendor_id.label("vendor_id"),
-            _one(record.active).label("record_active"),  # type: ignore[attr-defined]
+            _one(record.active).label("record_active"),
             Directory.host_id.label("host_id"),
             _one(Directory.active).label("entity_active"),
         )
         .join(
             Directory,
             and_(
-                Directory.account_id == record.account_id,
+                Directory.account_id == _ACCOUNT,
                 Directory.entity == kind.entity,
-                Directory.match_key == record.match_key,  # type: ignore[attr-defined]
+                Directory.match_key == record.match_key,
             ),
         )
-        .where(
-            record.account_id == account_id,
-            record.match_key.in_(open_keys),  # type: ignore[attr-defined]
-        )
+        .where(record.account_id == _ACCOUNT, one_of(record.match_key, _KEYS, dialect))
     )
-    return pairs.where(_shares_agency(account_id, kind)) if kind.by_site else pairs
+    return pairs.where(_shares_agency(kind)) if kind.by_site else pairs
 
 
 def _one(flag: Any) -> ColumnElement[int]:
     return case((flag, 1), else_=0)
 
 
-def _shares_agency(account_id: int, kind: Kind) -> ColumnElement[bool]:
+def _shares_agency(kind: Kind) -> ColumnElement[bool]:
     """The condition that a site of the record is mapped to an agency of the directory's entry."""
     site = aliased(Mapping, name="site_mapping")
     shared = (
         select(DirectoryAgency.agency_id)
         .where(
-            Membership.account_id == account_id,
+            Membership.account_id == _ACCOUNT,
             Membership.kind == kind.name,
             Membership.vendor_id == kind.model.vendor_id,
-            site.account_id == account_id,
+            site.account_id == _ACCOUNT,
             site.kind == SITE.name,
             site.vendor_id == Membership.site_id,
-            DirectoryAgency.account_id == account_id,
+            DirectoryAgency.account_id == _ACCOUNT,
             DirectoryAgency.entity == kind.entity,
             DirectoryAgency.host_id == Directory.host_id,
             DirectoryAgency.agency_id == site.host_id,
@@ -78,11 +69,11 @@ def _shares_agency(account_id: int, kind: Kind) -> ColumnElement[bool]:
     return shared.scalar_subquery().is_not(None)
 
 
-def counted_pairs(account_id: int, kind: Kind) -> Any:
+def counted_pairs(kind: Kind, dialect: str) -> Any:
     """The equal pairs with what decides about them: whether an active rival stands before, and how
     many are left.
     """
-    pair = equal_pairs(account_id, kind).cte("equal_pair")
+    pair = equal_pairs(kind, dialect).cte("equal_pair")
     best = select(
         pair,
         func.max(pair.c.entity_active).over(partition_by=pair.c.vendor_id).label("best_entity"),
@@ -99,10 +90,10 @@ def counted_pairs(account_id: int, kind: Kind) -> Any:
     ).cte("counted_pair")
 
 
-def rejected_pair(account_id: int, kind: Kind, vendor_id: Any, host_id: Any) -> ColumnElement[bool]:
+def rejected_pair(kind: Kind, vendor_id: Any, host_id: Any) -> ColumnElement[bool]:
     """Return the condition that a person rejected a pair."""
     return exists().where(
-        Rejected.account_id == account_id,
+        Rejected.account_id == _ACCOUNT,
         Rejected.kind == kind.name,
         Rejected.vendor_id == vendor_id,
         Rejected.host_id == host_id,

@@ -90,6 +90,8 @@ def _rejected(session: AnySession, account_id: int, kind: Kind) -> defaultdict[s
 def _near_changes(session: AnySession, account_id: int, kind: Kind) -> Any:
     """Return a function that tells whether an entry came or changed since the last pass that may be
     near a record, or was near it.
+
+    The generation before counts as well: it lasts on after the pass over the kind, till the notes'.
     """
     passed = select(Connection.generation).where(Connection.id == account_id).scalar_subquery()
     changed = session.execute(
@@ -97,7 +99,7 @@ def _near_changes(session: AnySession, account_id: int, kind: Kind) -> Any:
         .where(
             Directory.account_id == account_id,
             Directory.entity == kind.entity,
-            Directory.touched >= passed,
+            Directory.touched >= passed - 1,
         )
         .limit(_MANY + 1)
     ).all()

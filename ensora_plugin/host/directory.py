@@ -13,10 +13,9 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select
 
 from ..database import AnySession, upsert
 from ..kinds import KINDS, Kind
@@ -30,6 +29,8 @@ _CHUNK = 500
 _MANY = 5000
 #: Of what the keys are made by; another one makes them anew.
 _FORM = f"1 {unicodedata.unidata_version}"
+#: What a row may tell beside the compared facts, and what it means where the SELECT does not.
+_BESIDE = {"active": True, "agency_id": None}
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class Source:
     #: The agencies of each staff member; of other entities None, their rows tell.
     members: Mapping[str, set[str]] | None
 
-    def agencies_of(self, row: Any) -> set[str]:
+    def agencies_of(self, host_id: str, agency_id: Any) -> set[str]:
+        """Return an entity's agencies, of which its row names one or none."""
         if self.members is not None:
-            return self.members.get(str(row.id), set())
-        agency = getattr(row, "agency_id", None)
-        return set() if agency is None else {str(agency)}
+            return self.members.get(host_id, set())
+        return set() if agency_id is None else {str(agency_id)}
 
     @property
     def own(self) -> tuple[ColumnElement[bool], ...]:
@@ -192,19 +193,22 @@ def _bring(source: Source, host_ids: list[str] | None) -> int:
 
     Returns how many did.
     """
-    rows, entries = select(source.rows), select(Directory.host_id, Directory.checksum)
-    entries = entries.where(*source.own)
+    c = source.rows.c
+    compared = [c[name] for name in source.kind.compared]
+    beside = (c[name] if name in c else literal(there) for name, there in _BESIDE.items())
+    rows = select(*compared, *beside, c.id)
+    entries = select(Directory.host_id, Directory.checksum).where(*source.own)
     if host_ids is not None:
-        rows = rows.where(source.rows.c.id.in_(native_ids(source.rows.c.id, host_ids)))
+        rows = rows.where(c.id.in_(native_ids(c.id, host_ids)))
         entries = entries.where(Directory.host_id.in_(host_ids))
-    stored = dict(source.session.execute(entries).all())
+    stored = dict(source.session.connection().execute(entries).tuples().all())
     fresh: list[dict[str, Any]] = []
     agencies: dict[str, set[str]] = {}
-    compared, has_active = attrgetter("id", *source.kind.compared), "active" in source.rows.c
     for row in _stream(source.session, rows):
-        id, *told = compared(row)
-        host_id, of = str(id), source.agencies_of(row)
-        checksum = _checksum(told, not has_active or row.active, sorted(of))
+        *told, active, agency_id, id = row
+        host_id = str(id)
+        of = source.agencies_of(host_id, agency_id)
+        checksum = _checksum(told, active, sorted(of))
         if stored.pop(host_id, None) != checksum:
             key = {"entity": source.kind.entity, "host_id": host_id, "checksum": checksum}
             fresh.append(key | entry(source.kind, row))
@@ -215,7 +219,7 @@ def _bring(source: Source, host_ids: list[str] | None) -> int:
 
 
 def _stream(session: AnySession, statement: Any) -> Iterator[Any]:
-    yield from session.execute(statement, execution_options={"yield_per": 1000})
+    yield from session.connection().execute(statement, execution_options={"yield_per": 1000})
 
 
 def _write(source: Source, rows: list[dict[str, Any]], agencies: Mapping[str, set[str]]) -> None:
