@@ -61,9 +61,9 @@ chromium:
 	command -v chromium chromium-browser google-chrome >/dev/null 2>&1 \
 	  || { echo "Chromium is missing; install it (on Debian: apt-get install chromium)"; exit 1; }
 
-# What `python -m bench pull` and `list` compare with; without them it says so and goes on.
+# What the benches compare with; without them they go on, and say so.
 bench-peers: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dlt[sql_database]' requests django
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dlt[sql_database]' requests django splink recordlinkage
 
 clean:
 	rm -rf $(VENV) var build dist *.egg-info

@@ -18,7 +18,8 @@ from ensora_plugin.database import begin_write
 from ensora_plugin.migrating import upgrade
 from ensora_plugin.models import Connection, Mapping, Note
 
-from .automap_peers import SAMPLE, orm_loop, plain_joins
+from .automap_linkers import linkers
+from .automap_peers import SAMPLE, orm_loop, watched, ways
 from .databases import databases, engine_for, settle, temporary_folder
 from .measure import Measurement, Watch, in_child
 from .sessions import Size, make_sessions, truth, truth_of
@@ -74,10 +75,11 @@ def measure(notes: int, db: str, seed: int) -> Iterator[Measurement]:
         full, peak = in_child(full_pass, large)
         floor, _ = in_child(floor_seconds, large, full.made)
         peer, _ = in_child(orm_loop, large.url, notes)
-        joins, _ = in_child(plain_joins, large.url)
-        peers = {"orm_loop": peer} | {name: seconds for name, (seconds, _) in joins.items()}
-        right = ", ".join(f"{name} {100 * share:.2f} % right" for name, (_, share) in joins.items())
-        told = f"ORM loop extrapolated from {SAMPLE} notes; without writing: {right}"
+        told = f"ORM loop extrapolated from {SAMPLE} notes; the others write nothing"
+        peers = {"orm_loop": peer}
+        for name, way in (ways() | linkers()).items():
+            (peers[name], share), taken = in_child(watched, large.url, way)
+            told += f", {name} {100 * share:.2f} % right in {taken:.0f} MB"
         yield Measurement(
             "automap", notes, db, full.seconds, floor, full.correct, peak, peers, told
         )

@@ -11,6 +11,7 @@ SIZES = {
     "automap": "1000",
     "explain": "1000",
     "idle": "1000",
+    "pull": "300",
     "render": "40",
     "report": "200",
 }

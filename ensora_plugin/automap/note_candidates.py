@@ -89,7 +89,9 @@ def _client_or_alone(note: Any) -> tuple[Any, Any]:
 
 
 def _streamed(left: Tried, statement: Any) -> Any:
-    return left.session.execute(statement, execution_options={"yield_per": _AT_ONCE})
+    # Plain rows: the session would look through each for objects of its own.
+    connection = left.session.connection()
+    return connection.execute(statement, execution_options={"yield_per": _AT_ONCE})
 
 
 def _facts(left: Tried) -> AnySelect:

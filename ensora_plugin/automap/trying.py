@@ -206,8 +206,6 @@ def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
         .outerjoin(_site, of(_site, SITE, Note.site_id))
         .outerjoin(own, of(own, NOTE, Note.vendor_id))
         .where(Note.account_id == tried.account_id, or_(own.id.is_(None), own.host_id.is_not(None)))
-        # As notes and appointments come about, day by day: what follows reads neighbours together.
-        .order_by(Note.date, client, staff)
     )
 
 

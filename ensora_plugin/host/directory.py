@@ -201,7 +201,7 @@ def _bring(source: Source, host_ids: list[str] | None) -> int:
     if host_ids is not None:
         rows = rows.where(c.id.in_(native_ids(c.id, host_ids)))
         entries = entries.where(Directory.host_id.in_(host_ids))
-    stored = dict(source.session.connection().execute(entries).tuples().all())
+    stored = {host_id: checksum for host_id, checksum in _stream(source.session, entries)}
     fresh: list[dict[str, Any]] = []
     agencies: dict[str, set[str]] = {}
     for row in _stream(source.session, rows):
