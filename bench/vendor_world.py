@@ -1,4 +1,5 @@
-"""A vendor of any size for the pull: notes of 2 KB, one in ten with a signature of 10 KB.
+"""A vendor of any size for the pull: notes of 2 KB, one in ten with a signature of 10 KB, in the
+order in which they were written, over some months.
 
 Notes are made one at a time, from the seed and their number alone: nobody holds them all.
 """
@@ -15,6 +16,7 @@ ACCOUNT, ORGANIZATION = "bench", "org-bench"
 ADMIN, PASSWORD = "admin@bench.example", "admin-demo"
 _SITES = 8
 _SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+_FIRST_DAY, _DAYS = date(2026, 1, 5), 200
 _WORDS = (
     "session",
     "client",
@@ -54,7 +56,8 @@ def all_notes(notes: int, seed: int) -> Iterator[dict[str, Any]]:
     """Make the notes in the order of the feed."""
     students, users = max(20, notes // 50), max(8, notes // 500)
     for n in range(notes):
-        yield _note(n, n % students, n % users, Random(f"{seed} {n}"))
+        day = _FIRST_DAY + timedelta(days=n * _DAYS // notes)
+        yield _note(n, n % students, n % users, day, Random(f"{seed} {n}"))
 
 
 def _moment(n: int) -> str:
@@ -92,10 +95,10 @@ def _user(n: int) -> dict[str, Any]:
     }
 
 
-def _note(n: int, student: int, user: int, rng: Random) -> dict[str, Any]:
+def _note(n: int, student: int, user: int, day: date, rng: Random) -> dict[str, Any]:
     hour = 8 + n % 9
     fields = [
-        ("Date", "date", str(date(2026, 1, 5) + timedelta(days=n % 200))),
+        ("Date", "date", str(day)),
         ("Start Time", "time", f"{hour:02}:{n % 12 * 5:02}"),
         ("End Time", "time", f"{hour + 1:02}:{n % 12 * 5:02}"),
         ("Notes", "text", " ".join(rng.choices(_WORDS, k=165))),

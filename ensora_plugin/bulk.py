@@ -7,15 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import msgspec
-from sqlalchemy import DateTime, Dialect, Table
+from sqlalchemy import Boolean, DateTime, Dialect, Table
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import LargeBinary
+from sqlalchemy.engine import Connection
+from sqlalchemy.types import LargeBinary, TypeEngine
 
 from .database import INSERTS, AnySession, upsert
 
+#: So many parameters a statement may have in every SQLite since 3.32.
+_MARKS = 32_000
 #: What quotes names, and says a type.
 _POSTGRES: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 _quote = _POSTGRES.identifier_preparer.quote_identifier
@@ -92,8 +96,7 @@ class Writes:
             return
         for target, rows in waiting:
             if connection.dialect.driver == "pysqlite":
-                bound = _bound(connection.dialect, target, rows)
-                connection.exec_driver_sql(_marked(target), bound)
+                _send_marked(connection, target, rows)
             elif target.key:
                 upsert(self.session, target.table, rows, target.key, adding=target.adding)
             else:
@@ -166,10 +169,25 @@ def _on_conflict(target: _Target) -> str:
     return f" ON CONFLICT ({', '.join(map(_quote, target.key))}) DO UPDATE SET {changes}"
 
 
-@lru_cache(maxsize=64)
-def _marked(target: _Target) -> str:
+def _send_marked(connection: Connection, target: _Target, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows by as few statements as SQLite has parameters for.
+
+    The driver gives other threads their turn around each statement: row by row, the writer would
+    wait for the reader of the next page at every one of them.
+    """
+    bound = _bound(connection.dialect, target, rows)
+    at_once = _MARKS // len(target.names)
+    for at in range(0, len(bound), at_once):
+        some = bound[at : at + at_once]
+        values = tuple(chain.from_iterable(some))
+        connection.exec_driver_sql(_marked(target, len(some)), values).close()
+
+
+@lru_cache(maxsize=256)
+def _marked(target: _Target, rows: int) -> str:
     marks = ", ".join("?" * len(target.names))
-    return f"{_into(target, target.names)} VALUES ({marks}){_on_conflict(target)}"
+    all_marks = ", ".join([f"({marks})"] * rows)
+    return f"{_into(target, target.names)} VALUES {all_marks}{_on_conflict(target)}"
 
 
 def _bound(
@@ -186,13 +204,14 @@ def _bound(
 @lru_cache(maxsize=64)
 def _processes(dialect: Dialect, target: _Target) -> list[Any]:
     """Return what makes each column's values ready for the driver, None where nothing has to."""
-    types = [target.table.c[name].type for name in target.names]
-    return [
-        _moment_text
-        if isinstance(kind, DateTime)
-        else kind.dialect_impl(dialect).bind_processor(dialect)
-        for kind in types
-    ]
+    return [_process(dialect, target.table.c[name].type) for name in target.names]
+
+
+def _process(dialect: Dialect, kind: TypeEngine[Any]) -> Any:
+    if isinstance(kind, DateTime):
+        return _moment_text
+    # The driver knows truth by itself.
+    return None if isinstance(kind, Boolean) else kind.dialect_impl(dialect).bind_processor(dialect)
 
 
 def _moment_text(moment: datetime | None) -> str | None:

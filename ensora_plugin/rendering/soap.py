@@ -87,8 +87,8 @@ class Soap(_Times):
     guardian_signature: Signed | None
 
 
-#: A template's field names come again with each of its notes; longer ones are not worth keeping.
-_LONGEST_KEPT = 100
+#: A template's field names come again with each of its notes; longer forms are not worth keeping.
+_LONGEST_KEPT = 2000
 
 
 def field_key(name: str) -> str:
@@ -96,20 +96,26 @@ def field_key(name: str) -> str:
     return text_key(re.sub(r"[\s:*]+$", "", text_key(name)))
 
 
-def _place(name: str) -> tuple[str, int] | None:
-    """Return what a field of this name means, and the name's rank; None where it means nothing."""
-    return _kept_place(name) if len(name) <= _LONGEST_KEPT else _PLACES.get(field_key(name))
-
-
-@lru_cache(maxsize=1024)
-def _kept_place(name: str) -> tuple[str, int] | None:
-    return _PLACES.get(field_key(name))
-
-
 def meaning_of(name: str) -> str | None:
     """Return what a field of this name means; None where it means nothing."""
-    place = _place(name)
+    place = _PLACES.get(field_key(name))
     return place[0] if place else None
+
+
+#: Meaning -> where in a note the fields that have it stand, in order of preference.
+_Form = dict[str, tuple[int, ...]]
+
+
+def _form_of(names: tuple[str, ...]) -> _Form:
+    ranked: dict[str, list[tuple[int, int]]] = {}
+    for at, name in enumerate(names):
+        if place := _PLACES.get(field_key(name)):
+            meaning, rank = place
+            ranked.setdefault(meaning, []).append((rank, at))
+    return {meaning: tuple(at for _, at in sorted(places)) for meaning, places in ranked.items()}
+
+
+_kept_form = lru_cache(maxsize=256)(_form_of)
 
 
 def read_soap(fields: Sequence[FieldIn]) -> Soap:
@@ -148,15 +154,15 @@ def _session(found: dict[str, Any]) -> Session:
 
 def _by_meaning(fields: Sequence[FieldIn]) -> dict[str, Any]:
     """Return meaning -> value, of the fields that mean something and are not empty."""
+    names = tuple([field.name for field in fields])
+    form = _kept_form(names) if sum(map(len, names)) <= _LONGEST_KEPT else _form_of(names)
     found: dict[str, Any] = {}
-    ranks: dict[str, int] = {}
-    for field in fields:
-        place = _place(field.name)
-        if place is None or _is_empty(field.value):
-            continue
-        meaning, rank = place
-        if meaning not in ranks or rank < ranks[meaning]:
-            found[meaning], ranks[meaning] = field.value, rank
+    for meaning, places in form.items():
+        for at in places:
+            value = fields[at].value
+            if not _is_empty(value):
+                found[meaning] = value
+                break
     return found
 
 

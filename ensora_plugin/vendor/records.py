@@ -155,16 +155,23 @@ def _check_moment(moment: datetime | None) -> None:
 
 def _is_plain(value: Any, levels: int = 8) -> bool:
     """Tell whether a value of any shape is one that every reader of it can walk through."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        if levels == 0:
-            return False
-        for item in value:
-            if type(item) is not str and not _is_plain(item, levels - 1):
-                return False
+    kind = type(value)
+    if kind is int:
+        return bool(-_WIDEST < value < _WIDEST)
+    if kind is not dict and kind is not list:
         return True
-    return not isinstance(value, int) or abs(value) < 2**63
+    if levels == 0:
+        return False
+    for item in value.values() if kind is dict else value:
+        # Most are texts and short numbers, which need no look of their own.
+        if type(item) not in _FLAT and not _is_plain(item, levels - 1):
+            return False
+    return True
+
+
+_FLAT = frozenset((str, float, bool, type(None)))
+#: Integers of more than 64 bits are read by few.
+_WIDEST = 2**63
 
 
 def _texts(value: Any) -> Iterator[str]:
