@@ -114,8 +114,9 @@ def _parts(kind: Kind, entity: Any) -> list[str]:
 
 def _checksum(told: Iterable[Any], active: Any, agencies: Iterable[str]) -> bytes:
     """Return the checksum of what the host told of an entity, as it told it."""
-    told = "\x1e".join((_FORM, *(str(one or "") for one in told), str(bool(active)), *agencies))
-    return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    texts = [str(one) if one else "" for one in told]
+    whole = "\x1e".join([_FORM, *texts, "True" if active else "False", *agencies])
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _select(host: HostAdapter, account: str, kind: Kind) -> Any:
@@ -208,7 +209,7 @@ def _bring(source: Source, host_ids: list[str] | None) -> int:
         *told, active, agency_id, id = row
         host_id = str(id)
         of = source.agencies_of(host_id, agency_id)
-        checksum = _checksum(told, active, sorted(of))
+        checksum = _checksum(told, active, of if len(of) < 2 else sorted(of))
         if stored.pop(host_id, None) != checksum:
             key = {"entity": source.kind.entity, "host_id": host_id, "checksum": checksum}
             fresh.append(key | entry(source.kind, row))
