@@ -12,9 +12,9 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, String, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from ..bulk import Writes
 from ..clock import utcnow
@@ -91,13 +91,36 @@ def left_behind(session: Session, account_id: int, lease_seconds: float) -> int 
     return found
 
 
-def claim(session: Session, run_id: int, lease_seconds: float) -> Claim | None:
+def drags() -> ColumnElement[bool]:
+    """The condition that a run may hold its worker for long.
+
+    It let others go first already, or the schedule made it for an account whose last run failed or
+    did not end in its first slice. A person waits for what a person asked for.
+    """
+    before = aliased(Run)
+    last_fence = (
+        select(before.fence)
+        .where(before.account_id == Run.account_id, before.id < Run.id)
+        .order_by(before.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    failing = exists().where(Connection.id == Run.account_id, Connection.failures > 0)
+    troubled = or_(failing, func.coalesce(last_fence, 0) > 1)
+    return or_(and_(Run.state == "due", Run.fence > 0), and_(Run.cause == "schedule", troubled))
+
+
+def claim(
+    session: Session, run_id: int, lease_seconds: float, *, quick_only: bool = False
+) -> Claim | None:
     """Take a run that is due, or whose worker's lease has ended; commits. Return None where it is
-    not to be had.
+    not to be had, with `quick_only` also where it may drag.
     """
     begin_write(session)
     now = utcnow()
     free = or_(Run.state == "due", Run.lease_until < now)
+    if quick_only:
+        free = and_(free, ~drags())
     taken = session.execute(
         update(Run)
         .where(Run.id == run_id, Run.state.in_(("due", "running")), free)
@@ -191,7 +214,7 @@ def ask_to_stop(session: Session, account_id: int, by: str) -> bool:
 
 
 def release(session: Session, claimed: Claim, *, died: bool = False) -> None:
-    """Give a run back before its end, so that another worker goes on at once; commits.
+    """Give a run back before its end, to be gone on with after those that wait by now; commits.
 
     `died`: the attempt counts as one of those after which a run is not tried again.
     """
@@ -201,6 +224,7 @@ def release(session: Session, claimed: Claim, *, died: bool = False) -> None:
         .where(Run.id == claimed.run_id, Run.fence == claimed.fence, Run.state == "running")
         .values(
             state="due",
+            due_at=utcnow(),
             owner=None,
             lease_until=None,
             attempt=Run.attempt if died else Run.attempt - 1,

@@ -54,7 +54,7 @@ OpenVendor = Callable[[Connection], DataCollection]
 
 
 class Stopped(Exception):
-    """Raised between two pages where the worker was asked to stop; the run was released before."""
+    """Raised between two pages or tries where the worker is to stop, or others are to go first."""
 
 
 def never() -> bool:
