@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
 from demo.host.models import Login
+from ensora_plugin.database import begin_write, sqlstate
 from ensora_plugin.host.port import PERMISSIONS
 from ensora_plugin.models import History, Mapping, Run, Student
 from ensora_plugin.runs.jobs import JobFailed, work_run
@@ -324,3 +326,56 @@ def test_on_sqlite_every_transaction_that_writes_took_the_lock_first(
         sqlite_window.run()
     assert wrong == []
     assert {"ensora_mapping", "ensora_history", "ensora_run", "ensora_note"} <= written
+
+
+@pytest.fixture
+def postgres_window(postgres_url: str) -> Iterator[Practice]:
+    with opened(postgres_url) as practice:
+        yield practice
+
+
+def test_on_postgresql_a_transaction_that_writes_is_bounded_and_no_other(
+    postgres_window: Practice,
+) -> None:
+    asked = {
+        "lock_timeout": "2s",
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "15s",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "4",
+    }
+
+    def told(session: Session) -> dict[str, str]:
+        return {name: session.scalar(text(f"SHOW {name}")) or "" for name in asked}
+
+    with Session(engine_of(postgres_window)) as session:
+        begin_write(session)
+        assert told(session) == asked
+        session.commit()
+        assert not set(told(session).values()) & set(asked.values())
+        begin_write(session, statement_seconds=1)
+        with pytest.raises(OperationalError) as raised:
+            session.execute(text("SELECT pg_sleep(20)"))
+        assert sqlstate(raised.value) == "OperationalError 57014"
+
+
+def test_what_walks_through_all_of_an_account_has_a_bound_of_its_own(
+    postgres_window: Practice,
+) -> None:
+    engine, bound, mapped = engine_of(postgres_window), "", set()
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _look(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        nonlocal bound
+        if "statement_timeout" in statement:
+            (bound,) = {str(v) for v in parameters.values()} & {"30s", "900s"}
+        if statement.startswith(("INSERT INTO ensora_mapping", "INSERT INTO ensora_directory")):
+            mapped.add(bound)
+
+    with postgres_window.app.app_context():
+        postgres_window.session.execute(text("DELETE FROM ensora_mapping"))
+        postgres_window.session.execute(text("DELETE FROM ensora_directory"))
+        postgres_window.session.commit()
+        postgres_window.run()
+    assert mapped == {"900s"}

@@ -19,7 +19,7 @@ from ..bulk import last_writes
 from ..clock import utcnow
 from ..config import Settings
 from ..crypto import Sealer
-from ..database import begin_write, sqlstate
+from ..database import LONG_STATEMENT_SECONDS, begin_write, sqlstate
 from ..errors import (
     DatabaseFailed,
     EndedByPerson,
@@ -216,14 +216,14 @@ def _pull_kind(
 
 def _automap(services: Services, claimed: Claim) -> None:
     session = services.session
-    begin_write(session)
+    begin_write(session, statement_seconds=LONG_STATEMENT_SECONDS)
     _hold(services, claimed, "automap")
     _guard(services, claimed)
     directory.refresh(session, claimed.account_id, claimed.account, services.host)
     session.commit()
     for kind in KINDS:
         _stop_if_asked(services)
-        begin_write(session)
+        begin_write(session, statement_seconds=LONG_STATEMENT_SECONDS)
         _hold(services, claimed, "automap")
         lock_account(session, claimed.account_id)
         if kind is NOTE:
