@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -379,3 +380,41 @@ def test_what_walks_through_all_of_an_account_has_a_bound_of_its_own(
         postgres_window.session.commit()
         postgres_window.run()
     assert mapped == {"900s"}
+
+
+#: What holds an account's row.
+HOLDS = re.compile(
+    r"(UPDATE|INSERT INTO) ensora_connection|FROM ensora_connection.* FOR NO KEY UPDATE", re.DOTALL
+)
+
+
+def test_who_writes_history_holds_the_accounts_row_first(postgres_window: Practice) -> None:
+    """Otherwise two could go on from the same end of its chain."""
+    engine, held, wrote = engine_of(postgres_window), False, set()
+
+    @event.listens_for(engine, "begin")
+    def _begin(_connection: Any) -> None:
+        nonlocal held
+        held = False
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _look(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        nonlocal held
+        held |= HOLDS.search(statement) is not None
+        if statement.startswith("INSERT INTO ensora_history"):
+            wrote.add(next(str(v) for k, v in values.items() if k.startswith("action")))
+            assert held, values
+
+    ada, (record_id, client) = Person(postgres_window.app, "ada"), unmapped(postgres_window)
+    note = record(postgres_window, "appointments").id
+    ada.send(f"/clients/{record_id}/map", host_id=client, seen="0")
+    ada.send(f"/clients/{record_id}/unmap", seen="1")
+    ada.send("/settings/", grace="9", interval="20")
+    with postgres_window.app.app_context():
+        postgres_window.store.edit_note(ORGANIZATION, "note-1", {"Notes": "Written anew."})
+        postgres_window.run(ACCOUNT, "pull")
+        postgres_window.session.rollback()
+    ada.send(f"/appointments/{note}/render")
+    ada.get("/synchronization/evidence/1")
+    ada.send("/reports/clients/export", format="csv").close()
+    assert wrote == {"map", "unmap", "settings", "render", "view_evidence", "export"}

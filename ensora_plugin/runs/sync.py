@@ -30,12 +30,11 @@ from ..errors import (
     TokenRefused,
     VendorBusy,
 )
-from ..history import digest_of_run, write_history
+from ..history import digest_of_run, lock_account, write_history
 from ..host import directory
 from ..host.changes import touch_changed_appointments
 from ..host.port import HostAdapter
 from ..kinds import KINDS, NOTE, Kind
-from ..mapping.changing import lock_account
 from ..models import Connection
 from ..pull.drafts import Drafts, Place
 from ..pull.pages import brings_nothing, stored_cursor, write_page
