@@ -123,7 +123,7 @@ def make_key_command() -> None:
 def rotate_keys_command(as_json: bool) -> None:
     """Seal with the first key of ENSORA_KEYS whatever another one sealed."""
     state = _state()
-    rotated = rotate(state.session, state.sealer)
+    rotated = rotate(state.session, state.sealer, by=OPERATOR)
     _tell(as_json, {"key": rotated.key, "sealed": rotated.done}, *rotated_lines(rotated))
 
 
