@@ -93,8 +93,8 @@ def where(error: Exception) -> str:
 
 
 def _work(state: State, run_id: int) -> None:
-    lease = state.settings.lease_seconds
-    claimed = claim(state.session, run_id, lease, quick_only=state.quick_only)
+    lease, interval = state.settings.lease_seconds, state.settings.interval_minutes
+    claimed = claim(state.session, run_id, lease, interval=interval, quick_only=state.quick_only)
     if claimed is None:
         log.info("run_not_free", run=run_id)
         return

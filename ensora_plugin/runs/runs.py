@@ -111,10 +111,17 @@ def drags() -> ColumnElement[bool]:
 
 
 def claim(
-    session: Session, run_id: int, lease_seconds: float, *, quick_only: bool = False
+    session: Session,
+    run_id: int,
+    lease_seconds: float,
+    *,
+    interval: int = Settings.interval_minutes,
+    quick_only: bool = False,
 ) -> Claim | None:
     """Take a run that is due, or whose worker's lease has ended; commits. Return None where it is
     not to be had, with `quick_only` also where it may drag.
+
+    `interval`: the deployment's, by which an account is due again whose run died too often.
     """
     begin_write(session)
     now = utcnow()
@@ -146,10 +153,10 @@ def claim(
     run, account = row.Run, row.account
     session.refresh(run)
     claimed = Claim(run.id, run.account_id, account, run.fence, tuple(run.steps.split()))
-    attempt, interval = run.attempt, row.interval_minutes or Settings.interval_minutes
+    attempt, pause = run.attempt, row.interval_minutes or interval
     session.commit()
     if attempt > MOST_ATTEMPTS:
-        end_run(session, claimed, Ending("failed", "too_many_attempts", _POISON, interval))
+        end_run(session, claimed, Ending("failed", "too_many_attempts", _POISON, pause))
         notify(run_ended, account, run_id=run_id, state="failed", code="too_many_attempts")
         return None
     return claimed
@@ -190,9 +197,11 @@ _HOLD = (
 )
 
 
-def ask_to_stop(session: Session, account_id: int, by: str) -> bool:
+def ask_to_stop(
+    session: Session, account_id: int, by: str, *, interval: int = Settings.interval_minutes
+) -> bool:
     """Stop the account's live run: at once where no worker has it, else before its next page,
-    step or rendering. Return whether there was one; commits.
+    step or rendering. Return whether there was one; commits. `interval`: as `claim` has it.
     """
     begin_write(session)
     own = (Run.account_id == account_id, Run.state.in_(("due", "running")))
@@ -205,8 +214,8 @@ def ask_to_stop(session: Session, account_id: int, by: str) -> bool:
     ).first()
     if found is not None and found.state == "due":
         connection = session.get_one(Connection, account_id, populate_existing=True)
-        interval = connection.interval_minutes or Settings.interval_minutes
-        ending = Ending("stopped", EndedByPerson.code, f"Stopped by {by}.", interval)
+        pause = connection.interval_minutes or interval
+        ending = Ending("stopped", EndedByPerson.code, f"Stopped by {by}.", pause)
         _write_end(session, Run.id == found.id, ending)
         _schedule_next(connection, ending, utcnow())
     session.commit()

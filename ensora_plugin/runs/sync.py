@@ -128,7 +128,8 @@ def perform_now(services: Services, account_id: int, step: str, *, by: str) -> l
 
 
 def _perform_now(services: Services, run_id: int, by: str) -> bool:
-    claimed = claim(services.session, run_id, services.settings.lease_seconds)
+    own = services.settings
+    claimed = claim(services.session, run_id, own.lease_seconds, interval=own.interval_minutes)
     if claimed is None:
         return False
     try:
