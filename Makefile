@@ -24,9 +24,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed chromium
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# N faults of every sort on a real deployment; what the seed says happens again with the same seed.
+# N kills on a real deployment, and other faults among them; what the seed says happens again with
+# the same seed.
 chaos: $(VENV)/.installed
-	@$(BIN)/python -m tests.chaos --faults "$(N)" --seed "$(SEED)" --db "$(DB)"
+	@$(BIN)/python -m tests.chaos --kills "$(N)" --seed "$(SEED)" --db "$(DB)"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

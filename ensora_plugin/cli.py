@@ -23,11 +23,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from .access import Scope
-from .cli_text import numbers_of, rotated_lines, run_lines, status_lines
+from .cli_text import numbers_of, rotated_lines, run_lines, status_lines, verified_line
 from .clock import utcnow
 from .connecting import activate, activated, connect
 from .database import sqlstate
 from .errors import EnsoraError, NeedsConnection, WrongAdapter
+from .history import verify_history
 from .host.adapter_check import adapter_faults, has_agencies
 from .host.port import ALL, Actor
 from .migrating import require_migrated, upgrade
@@ -122,8 +123,24 @@ def make_key_command() -> None:
 def rotate_keys_command(as_json: bool) -> None:
     """Seal with the first key of ENSORA_KEYS whatever another one sealed."""
     state = _state()
-    rotated = rotate(state.session, state.sealer)
+    rotated = rotate(state.session, state.sealer, by=OPERATOR)
     _tell(as_json, {"key": rotated.key, "sealed": rotated.done}, *rotated_lines(rotated))
+
+
+@ensora_cli.group("audit")
+def audit_group() -> None:
+    """Look at the history of changes."""
+
+
+@audit_group.command("verify")
+@_json_option
+@_command()
+def audit_verify_command(as_json: bool) -> None:
+    """Say for each account how many rows of its history hold, or which first row does not."""
+    found = verify_history(_state().session)
+    _tell(as_json, {"accounts": [asdict(one) for one in found]}, *map(verified_line, found))
+    if any(one.broken for one in found):
+        sys.exit(1)
 
 
 @ensora_cli.command("activate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .history import Verified
 from .kinds import KINDS
 from .models import RunCount
 from .rotating import SEALED, Rotated
@@ -51,6 +52,19 @@ def rotated_lines(rotated: Rotated) -> list[str]:
     )
     first = f"Sealed anew with key {rotated.key}: {told}." if told else "Nothing to do."
     return [first, f"No value needs another key than {rotated.key} any more."]
+
+
+def verified_line(found: Verified) -> str:
+    """Return the line that tells whether an account's history holds."""
+    if found.broken is not None:
+        return (
+            f"{found.account}: row {found.broken} does not hold; the {found.rows:,} before it do. "
+            "It was changed, or rows before it were put in or taken away."
+        )
+    told = f"{found.account}: {found.rows:,} rows hold"
+    if found.unchained:
+        told += f", behind {found.unchained:,} from before there was a chain"
+    return told + (f"; the last one's hash is {found.head}" if found.rows else "")
 
 
 def status_lines(report: dict[str, Any]) -> list[str]:

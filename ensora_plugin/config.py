@@ -47,6 +47,9 @@ class Settings:
     tick_seconds: float = 60.0
     #: After so long without being rung a worker looks into the database for runs by itself.
     poll_seconds: float = 15.0
+    #: After so long a run lets others go first; when it comes again it may take four times as long,
+    #: and then sixteen times.
+    slice_seconds: float = 20.0
     #: How long a worker that is told to stop may take; what is not done then goes on elsewhere.
     stop_seconds: float = 30.0
     #: The Redis that wakes workers: redis://, rediss:// or unix://. Without one they look into the
@@ -116,7 +119,7 @@ def _noun(cast: type) -> str:
 _POSITIVE = (
     *("interval_minutes", "request_seconds", "tries", "lease_seconds", "recheck_days"),
     *("guard_least", "export_rows", "export_hours"),
-    *("tick_seconds", "poll_seconds", "stop_seconds"),
+    *("tick_seconds", "poll_seconds", "slice_seconds", "stop_seconds"),
 )
 
 

@@ -10,7 +10,7 @@ from .clock import utcnow
 from .crypto import Sealer
 from .database import begin_write
 from .errors import NeedsConnection, OrganizationTaken, Sealed
-from .history import write_history
+from .history import lock_account, write_history
 from .models import Connection
 from .vendor.client import DataCollection, Handshake
 
@@ -70,6 +70,7 @@ def connect(
     hands = vendor.handshake(username, password)
     begin_write(session)
     connection = activated(session, account)
+    lock_account(session, connection.id)
     if connection.organization_id not in (None, hands.organization_id):
         session.rollback()
         raise OrganizationTaken(

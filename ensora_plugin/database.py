@@ -31,6 +31,9 @@ AnySelect = Select[*tuple[Any, ...]]
 
 #: SQLite's write-ahead log has a rare corruption fault with several processes below these versions.
 _SAFE_WAL = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+#: How long a statement of a transaction that writes may take on PostgreSQL, and one that walks
+#: through all of an account: a first automap, or the host's whole directory. A job ends it sooner.
+STATEMENT_SECONDS, LONG_STATEMENT_SECONDS = 30, 900
 #: The execution option of a connection whose transactions begin with the intent to write.
 IMMEDIATE = "ensora_immediate"
 
@@ -70,19 +73,23 @@ def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
 
 
 def begin_write(
-    session: AnySession, first: Update | None = None, *, plans: str = "force_custom_plan"
+    session: AnySession,
+    first: Update | None = None,
+    *,
+    plans: str = "force_custom_plan",
+    statement_seconds: int = STATEMENT_SECONDS,
 ) -> None:
     """Start a transaction that will write, with an UPDATE as its `first` statement. The session
     must hold nothing that is not committed.
 
-    SQLite takes the write lock at once; PostgreSQL gets bounds on waiting for locks and on being
-    idle, and its mode of keeping `plans`.
+    SQLite takes the write lock at once; PostgreSQL gets bounds on waiting for locks, on a statement
+    and on being idle, looks after a client that went without a word, and keeps `plans` that way.
     """
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("begin_write needs a session without pending changes")
     session.rollback()
     connection = session.connection(execution_options={IMMEDIATE: True})
-    bounds = _bounds(plans) if connection.dialect.name == "postgresql" else None
+    bounds = _bounds(plans, statement_seconds) if connection.dialect.name == "postgresql" else None
     if first is not None:
         # As a condition of no row they are set before the UPDATE waits for one.
         connection.execute(first if bounds is None else first.where(exists(select(bounds))))
@@ -90,14 +97,19 @@ def begin_write(
         connection.execute(select(bounds))
 
 
-@lru_cache(maxsize=4)
-def _bounds(plans: str) -> Any:
+@lru_cache(maxsize=8)
+def _bounds(plans: str, statement_seconds: int) -> Any:
     """Return what bounds this transaction alone. Plans are made for the values and sizes of the
     moment: one that is kept from a table's first, empty days reads it whole when it is full.
     """
     settings = {
-        "lock_timeout": "5s",
-        "idle_in_transaction_session_timeout": "60s",
+        "lock_timeout": "2s",
+        "statement_timeout": f"{statement_seconds}s",
+        "idle_in_transaction_session_timeout": "15s",
+        # A machine that is gone holds its locks no longer than half a minute.
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "4",
         "plan_cache_mode": plans,
     }
     set_all = [

@@ -583,6 +583,8 @@ class History(Base):
     #: Ids, states and counts; never names or clinical text.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    #: SHA-256 over that of the account's row before and this row; None of rows before 0.1.0.
+    hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
 
 class SavedView(Base):

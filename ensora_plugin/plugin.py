@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -69,6 +70,8 @@ class State:
     sealer: Sealer
     #: For tests: an HTTP transport to a vendor in the same process.
     transport: httpx2.BaseTransport | None = None
+    #: Of a worker process: whether it leaves runs that may drag to others.
+    quick_only: bool = False
     #: The counts of tabs that were taken last.
     counted: Memory = field(default_factory=Memory)
     #: Rows of lists as pages show them, by all that they say; some kilobytes each.
@@ -84,14 +87,20 @@ class State:
         """The host's default engine."""
         return cast(Engine, current_app.extensions["sqlalchemy"].engine)
 
-    def vendor(self, connection: Connection | None = None) -> DataCollection:
-        """Open the vendor's API with a connection's token, or without one for the handshake."""
+    def vendor(
+        self, connection: Connection | None = None, *, sleep: Callable[[float], None] = time.sleep
+    ) -> DataCollection:
+        """Open the vendor's API with a connection's token, or without one for the handshake.
+
+        `sleep` is how the pause before another try is waited for.
+        """
         organization = connection.organization_id if connection else None
         return DataCollection(
             self.settings,
             organization_id=organization or "",
             token=token_of(connection, self.sealer) if connection else "",
             transport=self.transport,
+            sleep=sleep,
         )
 
     def services(self) -> Services:

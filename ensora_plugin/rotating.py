@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from .connecting import token_place
 from .crypto import Sealer, front_of, key_of
 from .database import begin_write
 from .errors import Sealed
+from .history import lock_account, write_history
 from .models import Connection, Content, ExportPart, ReplacedContent
 from .pull.content import content_place
 from .reports.exports import place_of_part
@@ -87,10 +89,18 @@ class Rotated:
 
     key: str
     done: dict[str, int] = field(default_factory=lambda: {column.many: 0 for column in SEALED})
+    #: The same by account.
+    of: dict[int, Counter[str]] = field(default_factory=dict)
+
+    def count(self, account_id: int, words: str) -> None:
+        """Take note of one more value of an account."""
+        self.done[words] += 1
+        self.of.setdefault(account_id, Counter())[words] += 1
 
 
-def rotate(session: Session, sealer: Sealer) -> Rotated:
-    """Seal with the newest key whatever another one sealed; commits batch by batch.
+def rotate(session: Session, sealer: Sealer, *, by: str) -> Rotated:
+    """Seal with the newest key whatever another one sealed; commits batch by batch, and in the end
+    a row of history of each account whose values were among them.
 
     It may be ended anywhere and begun anew, and nobody has to stop meanwhile. Raises `Sealed` where
     an older key is missing, before anything is changed; where values do not open, after all others
@@ -101,6 +111,19 @@ def rotate(session: Session, sealer: Sealer) -> Rotated:
     if missing := missing_keys(session, sealer):
         raise Sealed(f"{no_key(missing)} Nothing was changed.")
     rotated = Rotated(sealer.names[0])
+    try:
+        _rotate_all(session, sealer, rotated)
+    finally:
+        for account_id, counts in rotated.of.items():
+            begin_write(session)
+            lock_account(session, account_id)
+            after = {"key": rotated.key, **counts}
+            write_history(session, account_id, action="rotate_keys", by=by, after=after)
+            session.commit()
+    return rotated
+
+
+def _rotate_all(session: Session, sealer: Sealer, rotated: Rotated) -> None:
     until = None
     while True:
         broken = [one for column in SEALED for one in _pass(session, sealer, column, rotated)]
@@ -120,7 +143,6 @@ def rotate(session: Session, sealer: Sealer) -> Rotated:
             f"{len(broken)} values do not open and stay as they were: {named}. Keep their keys "
             "until they were put back from a backup. All others were sealed anew."
         )
-    return rotated
 
 
 def missing_keys(session: Session, sealer: Sealer) -> list[str]:
@@ -162,16 +184,18 @@ def _pass(
     while keys := _next_keys(session, column, rotated.key, after):
         began = time.monotonic()
         begin_write(session)
-        anew, broken = [], []
+        anew, broken, accounts = [], [], []
         for row in session.execute(_values(column, rotated.key, after, keys[-1])).all():
             try:
                 anew.append(_anew(sealer, column, row))
+                accounts.append(_account_of(column, row))
             except Sealed:
                 broken.append(_named(column, row))
         if anew:
             session.connection().execute(_change(column), anew)
         session.commit()
-        rotated.done[column.many] += len(anew)
+        for account_id in accounts:
+            rotated.count(account_id, column.many)
         yield from broken
         after = keys[-1]
         # SQLite knows no queue: half of the time is the others'.
@@ -229,8 +253,13 @@ def _change(column: SealedColumn) -> Any:
     return update(column.table).where(*own).values({column.name: bindparam("anew")})
 
 
+def _account_of(column: SealedColumn, row: Any) -> int:
+    found: int = row.id if column.table is Connection.__table__ else row.account_id
+    return found
+
+
 def _named(column: SealedColumn, row: Any) -> str:
-    account = row.id if column.table is Connection.__table__ else row.account_id
+    account = _account_of(column, row)
     noted = hasattr(row, "note_id")
     what = f"version {row.version} of note {row.note_id}" if noted else column.one
     return f"{what} of account {account}, key {key_of(getattr(row, column.name))!r}"

@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from flask import Flask
 from redis.exceptions import RedisError
@@ -44,8 +45,9 @@ _LOOK_SECONDS = 0.1
 def run_workers(app: Flask, *, workers: int = 2, burst: bool = False) -> int:
     """Run `workers` processes and the schedule until SIGTERM or SIGINT; return the exit status.
 
-    `burst`: make what is due, work until nothing waits, end. Raises `NotMigrated`. The process must
-    not have threads of its own.
+    Half of them leave runs that may drag to the others, so that slow or failing accounts never hold
+    all; a single worker does everything. `burst`: make what is due, work until nothing waits, end.
+    Raises `NotMigrated`. The process must not have threads of its own.
     """
     settings = state_of(app).settings
     with _database(app) as state:
@@ -56,7 +58,9 @@ def run_workers(app: Flask, *, workers: int = 2, burst: bool = False) -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     log.info("started", pid=os.getpid(), workers=workers)
     tick(app)
-    crew = {start(lambda: _work(app, burst)): time.monotonic() for _ in range(workers)}
+    crew: dict[int, Member] = {}
+    for number in range(workers):
+        _hire(crew, app, burst, quick_only=number < workers // 2)
     next_tick = time.monotonic() + settings.tick_seconds
     while crew and not stopping.requested:
         stopping.wait(next_tick - time.monotonic())
@@ -93,9 +97,9 @@ def tick(app: Flask) -> int:
         with _database(app) as state:
             queue = open_queue(state.settings.redis_url)
             made = make_due_runs(state.session, utcnow())
+            lost = ring_lost(state.session, queue, but=made)
             for run_id in made:
                 ring(queue, run_id, 0)
-            lost = ring_lost(state.session, queue) if not made else 0
             end_exports(state.session)
     except DBAPIError as error:
         log.warning("tick_failed", code=sqlstate(error))
@@ -117,9 +121,22 @@ def _database(app: Flask) -> Iterator[State]:
             state.engine.dispose()
 
 
-def _keep(crew: dict[int, float], app: Flask, burst: bool) -> None:
+@dataclass(frozen=True)
+class Member:
+    """A worker process: since when it is there, and whether it leaves what may drag to others."""
+
+    since: float
+    quick_only: bool
+
+
+def _hire(crew: dict[int, Member], app: Flask, burst: bool, *, quick_only: bool) -> None:
+    pid = start(lambda: _work(app, burst, quick_only=quick_only))
+    crew[pid] = Member(time.monotonic(), quick_only)
+
+
+def _keep(crew: dict[int, Member], app: Flask, burst: bool) -> None:
     """Take note of workers that ended, and start others in their place."""
-    for pid, since in list(crew.items()):
+    for pid, member in list(crew.items()):
         status = ended(pid)
         if status is None:
             continue
@@ -127,14 +144,15 @@ def _keep(crew: dict[int, float], app: Flask, burst: bool) -> None:
         if burst or stopping.requested:
             continue
         log.warning("worker_died", pid=pid, status=status)
-        if time.monotonic() - since < _PAUSE_SECONDS:
+        if time.monotonic() - member.since < _PAUSE_SECONDS:
             stopping.wait(_PAUSE_SECONDS)
-        crew[start(lambda: _work(app, burst))] = time.monotonic()
+        _hire(crew, app, burst, quick_only=member.quick_only)
 
 
-def _work(app: Flask, burst: bool) -> int:
+def _work(app: Flask, burst: bool, *, quick_only: bool) -> int:
     """Be a worker: what the database has, then what rings, and so on."""
     settings = state_of(app).settings
+    state_of(app).quick_only = quick_only
     stopping.listen(settings.stop_seconds)
     log.info("worker_started", pid=os.getpid())
     worker: SafeWorker | None = None
@@ -179,23 +197,31 @@ def _listen(
 
 
 def _work_on_the_waiting(app: Flask, settings: Settings) -> None:
-    """Do the runs and exports that any worker may take, each in a child of its own."""
-    try:
-        with _database(app) as state:
-            waiting: list[tuple[Job, int]]
-            waiting = [(work_run, run_id) for run_id, _fence in claimable_runs(state.session)]
-            waiting += [(work_export, export) for export in waiting_exports(state.session)]
-    except DBAPIError as error:
-        log.warning("look_failed", code=sqlstate(error))
-        return
-    for job, id in waiting:
-        if stopping.requested:
-            return
+    """Do the runs and exports that this worker may take, each in a child of its own. It looks
+    before each: others may have come first meanwhile.
+    """
+    tried: set[tuple[Job, int, int]] = set()
+    while not stopping.requested and (found := _next(app, tried)):
+        tried.add(found)
+        job, id, _ = found
         _in_child(app, settings, job, id)
 
 
 #: A function of `jobs.py` that works on what has an id.
 Job = Callable[[int], None]
+
+
+def _next(app: Flask, tried: set[tuple[Job, int, int]]) -> tuple[Job, int, int] | None:
+    """Return what is to be done next, by what, its id and its fence; None where nothing is left."""
+    try:
+        with _database(app) as state:
+            runs = claimable_runs(state.session, quick_only=state.quick_only)
+            waiting: list[tuple[Job, int, int]] = [(work_run, *run) for run in runs]
+            waiting += [(work_export, export, 0) for export in waiting_exports(state.session)]
+    except DBAPIError as error:
+        log.warning("look_failed", code=sqlstate(error))
+        return None
+    return next((one for one in waiting if one not in tried), None)
 
 
 def _in_child(app: Flask, settings: Settings, job: Job, id: int) -> None:

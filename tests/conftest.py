@@ -65,8 +65,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'host.db'}"
         return
-    server = request.getfixturevalue("postgres_server")
-    with fresh_database(server) as url:
+    yield request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    with fresh_database(postgres_server) as url:
         yield str(make_url(url).render_as_string(hide_password=False))
 
 

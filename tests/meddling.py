@@ -12,11 +12,11 @@ from demo.host.adapter import DemoHost
 from demo.host.models import Appointment
 from ensora_plugin.access import Scope
 from ensora_plugin.database import begin_write
+from ensora_plugin.history import lock_account
 from ensora_plugin.host.port import ALL, PERMISSIONS, Actor, NoteView, Rendering
 from ensora_plugin.kinds import NOTE
 from ensora_plugin.listing.listing import list_row
 from ensora_plugin.listing.rows import RowView, row_view
-from ensora_plugin.mapping.changing import lock_account
 from ensora_plugin.models import Note, RenderingRow
 from ensora_plugin.rendering.withdrawing import Desk
 from tests.practices import Practice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
 from demo.host.models import Login
+from ensora_plugin.database import begin_write, sqlstate
 from ensora_plugin.host.port import PERMISSIONS
 from ensora_plugin.models import History, Mapping, Run, Student
 from ensora_plugin.runs.jobs import JobFailed, work_run
@@ -324,3 +327,94 @@ def test_on_sqlite_every_transaction_that_writes_took_the_lock_first(
         sqlite_window.run()
     assert wrong == []
     assert {"ensora_mapping", "ensora_history", "ensora_run", "ensora_note"} <= written
+
+
+@pytest.fixture
+def postgres_window(postgres_url: str) -> Iterator[Practice]:
+    with opened(postgres_url) as practice:
+        yield practice
+
+
+def test_on_postgresql_a_transaction_that_writes_is_bounded_and_no_other(
+    postgres_window: Practice,
+) -> None:
+    asked = {
+        "lock_timeout": "2s",
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "15s",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "4",
+    }
+
+    def told(session: Session) -> dict[str, str]:
+        return {name: session.scalar(text(f"SHOW {name}")) or "" for name in asked}
+
+    with Session(engine_of(postgres_window)) as session:
+        begin_write(session)
+        assert told(session) == asked
+        session.commit()
+        assert not set(told(session).values()) & set(asked.values())
+        begin_write(session, statement_seconds=1)
+        with pytest.raises(OperationalError) as raised:
+            session.execute(text("SELECT pg_sleep(20)"))
+        assert sqlstate(raised.value) == "OperationalError 57014"
+
+
+def test_what_walks_through_all_of_an_account_has_a_bound_of_its_own(
+    postgres_window: Practice,
+) -> None:
+    engine, bound, mapped = engine_of(postgres_window), "", set()
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _look(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        nonlocal bound
+        if "statement_timeout" in statement:
+            (bound,) = {str(v) for v in parameters.values()} & {"30s", "900s"}
+        if statement.startswith(("INSERT INTO ensora_mapping", "INSERT INTO ensora_directory")):
+            mapped.add(bound)
+
+    with postgres_window.app.app_context():
+        postgres_window.session.execute(text("DELETE FROM ensora_mapping"))
+        postgres_window.session.execute(text("DELETE FROM ensora_directory"))
+        postgres_window.session.commit()
+        postgres_window.run()
+    assert mapped == {"900s"}
+
+
+#: What holds an account's row.
+HOLDS = re.compile(
+    r"(UPDATE|INSERT INTO) ensora_connection|FROM ensora_connection.* FOR NO KEY UPDATE", re.DOTALL
+)
+
+
+def test_who_writes_history_holds_the_accounts_row_first(postgres_window: Practice) -> None:
+    """Otherwise two could go on from the same end of its chain."""
+    engine, held, wrote = engine_of(postgres_window), False, set()
+
+    @event.listens_for(engine, "begin")
+    def _begin(_connection: Any) -> None:
+        nonlocal held
+        held = False
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _look(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        nonlocal held
+        held |= HOLDS.search(statement) is not None
+        if statement.startswith("INSERT INTO ensora_history"):
+            wrote.add(next(str(v) for k, v in values.items() if k.startswith("action")))
+            assert held, values
+
+    ada, (record_id, client) = Person(postgres_window.app, "ada"), unmapped(postgres_window)
+    note = record(postgres_window, "appointments").id
+    ada.send(f"/clients/{record_id}/map", host_id=client, seen="0")
+    ada.send(f"/clients/{record_id}/unmap", seen="1")
+    ada.send("/settings/", grace="9", interval="20")
+    with postgres_window.app.app_context():
+        postgres_window.store.edit_note(ORGANIZATION, "note-1", {"Notes": "Written anew."})
+        postgres_window.run(ACCOUNT, "pull")
+        postgres_window.session.rollback()
+    ada.send(f"/appointments/{note}/render")
+    ada.get("/synchronization/evidence/1")
+    ada.send("/reports/clients/export", format="csv").close()
+    assert wrote == {"map", "unmap", "settings", "render", "view_evidence", "export"}

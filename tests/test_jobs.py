@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from ensora_plugin.models import Run
+from demo.data import World
+from ensora_plugin.clock import utcnow
+from ensora_plugin.models import Connection, Run
 from ensora_plugin.runs.jobs import JobFailed, OutOfTime, work_run
 from ensora_plugin.runs.processes import stopping
 from ensora_plugin.runs.rq_worker import Alarm
 from ensora_plugin.runs.runs import claim
 from ensora_plugin.runs.schedule import request_run
-from tests.practices import Practice
+from tests.practices import Practice, open_demo
 
 
 @pytest.fixture
@@ -97,3 +100,18 @@ def test_out_of_time_a_job_frees_its_run_and_the_attempt_counts(
     work_run(run_id)
     run = row(demo_practice, run_id)
     assert (run.state, run.attempt) == ("done", 2)
+
+
+def test_who_kills_its_workers_is_due_after_the_deployments_own_interval(
+    sqlite_url: str, world: World
+) -> None:
+    with open_demo(sqlite_url, world, ENSORA_INTERVAL_MINUTES="7") as practice:
+        account_id = practice.account_id("harbor-kids")
+        run_id = request_run(practice.session, account_id, "ada")
+        for _ in range(5):
+            assert claim(practice.session, run_id, -1) is not None
+        work_run(run_id)
+        assert row(practice, run_id).error_code == "too_many_attempts"
+        due = practice.session.get_one(Connection, account_id, populate_existing=True).due_at
+        assert due is not None
+        assert timedelta(minutes=6) < due - utcnow() <= timedelta(minutes=7)

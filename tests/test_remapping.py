@@ -12,8 +12,8 @@ from sqlalchemy.orm import ORMExecuteState
 from demo.host.models import Agency, Appointment
 from ensora_plugin.database import begin_write
 from ensora_plugin.errors import NotAllowed
+from ensora_plugin.history import lock_account
 from ensora_plugin.kinds import NOTE
-from ensora_plugin.mapping.changing import lock_account
 from ensora_plugin.mapping.mapping import map_record, unmap_record
 from ensora_plugin.models import Mapping, Note
 from ensora_plugin.rendering.withdrawing import Desk

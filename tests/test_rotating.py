@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +15,12 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import event, select, update
+from sqlalchemy import create_engine, event, select, update
 from sqlalchemy.orm import Session
 
 from demo.host import create_app as create_demo
 from demo.host.adapter import DemoHost
-from ensora_plugin import Ensora
+from ensora_plugin import Ensora, configure_sqlite
 from ensora_plugin.bulk import insert_rows
 from ensora_plugin.clock import utcnow
 from ensora_plugin.connecting import token_of
@@ -29,6 +31,7 @@ from ensora_plugin.models import (
     Connection,
     Content,
     Export,
+    History,
     RenderingRow,
     ReplacedContent,
 )
@@ -39,9 +42,10 @@ from ensora_plugin.rendering.rendering import render_due
 from ensora_plugin.reports.exports import make_export, pieces_of
 from ensora_plugin.reports.spec import REPORTS
 from ensora_plugin.rotating import SEALED, rotate
+from tests.five_students import forget_cursors, play
 from tests.opened import open_small
 from tests.practices import CONFIG, KEY, Practice
-from tests.small import ACCOUNT, OTHER, Small
+from tests.small import ACCOUNT, ORGANIZATION, OTHER, Small
 
 OLD = ("test", base64.b64decode(KEY.partition(":")[2]))
 NEW, LOST = ("new", b"n" * 32), ("lost", b"l" * 32)
@@ -213,23 +217,87 @@ def test_a_missing_key_is_named_and_nothing_is_changed(sealed: Practice) -> None
 
 def test_killed_half_way_it_goes_on_where_it_stood(sealed: Practice) -> None:
     put(sealed, Content.__table__, [f"more-{number:03}" for number in range(450)])
-    every = len(keys(sealed))
-
-    def die(number: int) -> None:
-        if number == 3:
-            # As a killed process, nothing of ours catches it.
-            raise KeyboardInterrupt
-
-    with at_commit(sealed, die), pytest.raises(KeyboardInterrupt):
-        rotate(sealed.session, BOTH)
-    sealed.session.invalidate()
+    every, url = len(keys(sealed)), sealed.app.config["SQLALCHEMY_DATABASE_URI"]
+    pid = os.fork()
+    if not pid:
+        _rotate_and_die(url)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     done = keys(sealed).count("new")
     # The tokens, and one batch of notes.
     assert done == 202
     assert opened(sealed, BOTH) == every
-    assert sum(rotate(sealed.session, BOTH).done.values()) == every - done
+    assert sum(rotate(sealed.session, BOTH, by="ada").done.values()) == every - done
     assert keys(sealed) == ["new"] * every
     assert opened(sealed, Sealer([NEW])) == every
+
+
+def _rotate_and_die(url: str) -> None:
+    """End by force at the third commit."""
+    try:
+        engine, left = create_engine(url), [3]
+        configure_sqlite(engine)
+
+        @event.listens_for(engine, "commit")
+        def _die(_connection: Any) -> None:
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        with Session(engine) as session:
+            rotate(session, BOTH, by="ada")
+    finally:
+        os._exit(1)
+
+
+def test_each_account_has_its_row_of_history(sealed: Practice) -> None:
+    rotate(sealed.session, BOTH, by="ada")
+    rows = sealed.session.scalars(select(History).filter_by(action="rotate_keys")).all()
+    own, other = sealed.account_id(ACCOUNT), sealed.account_id(OTHER)
+    assert {(row.by, row.account_id): row.after for row in rows} == {
+        ("ada", other): {"key": "new", "tokens": 1},
+        ("ada", own): {
+            "key": "new",
+            "tokens": 1,
+            "versions of notes": 12,
+            "replaced versions of notes": 1,
+            "pieces of exports": 1,
+        },
+    }
+    sealed.session.rollback()
+    # Nothing was left to do, so there is nothing to remember.
+    rotate(sealed.session, BOTH, by="ada")
+    assert len(sealed.session.scalars(select(History).filter_by(action="rotate_keys")).all()) == 2
+
+
+def test_what_is_put_aside_meanwhile_is_sealed_anew_as_well(postgres_url: str) -> None:
+    with open_small(postgres_url, small()) as practice:
+        practice.run()
+        # Other content comes under the version that stands in an appointment.
+        forget_cursors(practice)
+        fields = practice.store.get(ORGANIZATION, "session-notes", "note-1")["fields"]
+        other = [{**one, "value": "Otherwise"} if one["name"] == "Notes" else one for one in fields]
+        play(practice, "member", "session-notes", member="fields", value=other)
+        engine, threads = practice.state.engine, []
+
+        def rotating() -> None:
+            with Session(engine) as session:
+                rotate(session, BOTH, by="ada")
+
+        @event.listens_for(engine, "after_cursor_execute")
+        def _read(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if not threads and "applied_at IS NOT NULL" in statement and "SELECT" in statement:
+                threads.append(threading.Thread(target=rotating))
+                threads[0].start()
+                threads[0].join(1)
+
+        practice.run(ACCOUNT, "pull")
+        threads[0].join(60)
+        assert practice.session.scalars(select(ReplacedContent.note_id)).all() == ["note-1"]
+        practice.session.rollback()
+        # The new content came under the key of whoever pulled; what was there has the new one.
+        values = practice.session.scalars(select(ReplacedContent.sealed)).all()
+        assert [key_of(value) for value in values] == ["new"]
 
 
 def test_large_values_are_few_in_a_transaction(sealed: Practice) -> None:
@@ -237,7 +305,7 @@ def test_large_values_are_few_in_a_transaction(sealed: Practice) -> None:
     put(sealed, Content.__table__, names, size=(2 << 20) // len(names[0]))
     commits: list[int] = []
     with at_commit(sealed, commits.append):
-        rotate(sealed.session, BOTH)
+        rotate(sealed.session, BOTH, by="ada")
     # Two of 2 MiB each in one, beside the tokens and the replaced version.
     assert len(commits) >= 2 + 9 // 2
     assert set(keys(sealed)) == {"new"}
@@ -249,7 +317,7 @@ def test_a_value_that_does_not_open_is_named_and_holds_up_no_other(sealed: Pract
     sealed.session.execute(damaged)
     sealed.session.commit()
     with pytest.raises(Sealed, match=r"1 values do not open .* version 1 of note n0 of account"):
-        rotate(sealed.session, BOTH)
+        rotate(sealed.session, BOTH, by="ada")
     assert keys(sealed).count("test") == 1
 
 
@@ -262,7 +330,7 @@ def test_nobody_fails_to_read_meanwhile(sealed: Practice) -> None:
     def rotating() -> None:
         try:
             with Session(engine) as session:
-                rotate(session, BOTH)
+                rotate(session, BOTH, by="ada")
         except BaseException as error:
             failed.append(error)
         finally:
@@ -288,7 +356,7 @@ def test_what_somebody_is_writing_is_sealed_when_they_are_done(sealed: Practice)
     writing.execute(update(Connection).where(Connection.account == OTHER).values(failures=0))
     timer = threading.Timer(0.5, writing.rollback)
     timer.start()
-    rotate(other, BOTH)
+    rotate(other, BOTH, by="ada")
     timer.join()
     writing.close()
     other.close()
@@ -305,7 +373,7 @@ def test_a_long_pass_does_not_use_up_the_patience_with_others(
     timer = threading.Timer(1.5, writing.rollback)
     timer.start()
     with at_commit(sealed, lambda number: time.sleep(1.2 if number == 1 else 0)):
-        rotate(other, BOTH)
+        rotate(other, BOTH, by="ada")
     timer.join()
     writing.close()
     other.close()

@@ -17,8 +17,10 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection as Db
+from sqlalchemy.orm import Session
 
 from ensora_plugin.clock import utcnow
+from ensora_plugin.history import verify_history
 from tests.invariants import ALWAYS, AT_REST
 from tests.vendor_truth import ahead, connected, incomplete, opened
 
@@ -48,7 +50,7 @@ class Watch:
         """Look at what holds when nothing is under way and no fault goes on, the rest as well."""
         found = self.always()
         with self.engine.connect() as db:
-            found += _wrong(db, AT_REST) + self._digests(db)
+            found += _wrong(db, AT_REST) + self._digests(db) + _chains(db)
             with opened(self.vendor) as vendor:
                 for account_id, organization in connected(db):
                     found += incomplete(db, vendor, account_id, organization)
@@ -150,6 +152,15 @@ _OPEN = """
 SELECT state, now() - xact_start AS since FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 AND xact_start < now() - interval '10 seconds'"""
+
+
+def _chains(db: Db) -> list[str]:
+    """Each account's history is a chain without a fork or a gap (I-22)."""
+    with Session(db) as session:
+        chains = verify_history(session)
+    return [
+        f"I-22: {chain}" for chain in chains if chain.broken or chain.unchained or not chain.rows
+    ]
 
 
 def _wrong(db: Db, questions: tuple[tuple[str, str, str], ...]) -> list[str]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import or_
 
 from ..automap.trying import groups_of, mark, notes_of
 from ..clock import utcnow
 from ..errors import NotAllowed
 from ..history import write_history
 from ..kinds import NOTE, Kind
-from ..models import Connection, Mapping, Note, Record
+from ..models import Mapping, Note, Record
 from ..rendering.withdrawing import Desk
 from .cases import Case
 
@@ -31,17 +30,6 @@ class Taken(NotAllowed):
     """Raised where the entity stands for another record already; one to one."""
 
     code = "taken"
-
-
-def lock_account(session: Session, account_id: int) -> None:
-    """Hold the account's row until the end of the transaction.
-
-    People and runs take it before they change a mapping: in one order, so that they never wait for
-    each other in a ring (PostgreSQL; SQLite has one writer).
-    """
-    account = select(Connection.id).where(Connection.id == account_id)
-    # Rows that refer to the account may be written meanwhile.
-    session.execute(account.with_for_update(key_share=True))
 
 
 def check_seen(case: Case, seen: int) -> None:

@@ -84,5 +84,10 @@ _IS_APPLIED = exists().where(
     RenderingRow.version == Content.version,
     RenderingRow.applied_at.is_not(None),
 )
-_APPLIED = select(Content.note_id, Content.version, Content.sealed).where(*_OF_NOTES, _IS_APPLIED)
+#: Held, since what is put aside must not be what somebody just sealed with another key.
+_APPLIED = (
+    select(Content.note_id, Content.version, Content.sealed)
+    .where(*_OF_NOTES, _IS_APPLIED)
+    .with_for_update(of=Content)
+)
 _NOT_APPLIED = delete(Content.__table__).where(*_OF_NOTES, ~_IS_APPLIED)

@@ -17,7 +17,7 @@ from ..clock import utcnow
 from ..crypto import Sealer
 from ..database import AnySelect, begin_write, upsert
 from ..errors import Sealed
-from ..history import write_history
+from ..history import lock_account, write_history
 from ..host.port import HostAdapter, NoteView, Refusal, Rendering
 from ..host.verbs import VerbFailed, call_verb
 from ..joins import (
@@ -58,6 +58,9 @@ class Work:
         """Start a transaction that writes."""
         # Every note is asked for in the same words, by its keys: planning costs more than asking.
         begin_write(self.session, plans="auto")
+        if self.by:
+            # A person's rendering stands in the history.
+            lock_account(self.session, self.account_id)
         self.still_ours()
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from typing import IO
 
 from ..database import begin_write
-from ..history import write_history
+from ..history import lock_account, write_history
 from .choice import Choice
 from .files import FORMATS
 from .sides import Source
@@ -38,6 +38,7 @@ def write_file(source: Source, choice: Choice, form: str, *, by: str) -> IO[byte
 def remember(source: Source, choice: Choice, form: str, rows: int, *, by: str) -> None:
     """Write down who took a report with them, by what filter, and how many rows; commits."""
     begin_write(source.session)
+    lock_account(source.session, source.scope.account_id)
     told = {"report": choice.report.slug, "format": form, "rows": rows, "filter": choice.facts()}
     write_history(source.session, source.scope.account_id, action="export", by=by, after=told)
     source.session.commit()

@@ -20,7 +20,7 @@ from ..clock import utcnow
 from ..crypto import Sealer
 from ..database import AnySession, begin_write
 from ..errors import Fenced
-from ..history import write_history
+from ..history import lock_account, write_history
 from ..host.port import ALL, Actor, HostAdapter
 from ..models import Connection, Export, ExportPart
 from .cells import Value
@@ -208,6 +208,7 @@ def _make(
         size = out.seek(0, os.SEEK_END)
         out.seek(0)
         begin_write(session)
+        lock_account(session, export.account_id)
         _write(session, export_id, attempt, state="done", rows=rows, size=size)
         _keep(session, sealer, export, out)
         told = {"report": export.report, "format": export.form, "rows": rows}

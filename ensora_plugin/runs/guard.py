@@ -17,9 +17,8 @@ from ..clock import utcnow
 from ..config import Settings
 from ..database import AnySession, begin_write
 from ..errors import Held, NotAllowed
-from ..history import write_history
+from ..history import lock_account, write_history
 from ..kinds import KINDS, NOTE, Kind
-from ..mapping.changing import lock_account
 from ..models import Connection, Feed, Note, RenderingRow
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,8 +27,9 @@ from .sync import Stopped, perform
 if TYPE_CHECKING:
     from ..plugin import State
 
-#: After so long, in seconds, a run lets others go first: it ends with a page and is rung again.
-SLICE_SECONDS = 120.0
+#: So many times the first slice are a run's slices: each time it comes it may go further, since
+#: what it begins with anew could fill a slice that stays the same.
+_SLICES = (1, 4, 16)
 
 
 class JobFailed(Exception):
@@ -91,8 +93,8 @@ def where(error: Exception) -> str:
 
 
 def _work(state: State, run_id: int) -> None:
-    lease = state.settings.lease_seconds
-    claimed = claim(state.session, run_id, lease)
+    lease, interval = state.settings.lease_seconds, state.settings.interval_minutes
+    claimed = claim(state.session, run_id, lease, interval=interval, quick_only=state.quick_only)
     if claimed is None:
         log.info("run_not_free", run=run_id)
         return
@@ -117,10 +119,20 @@ def _work(state: State, run_id: int) -> None:
 
 
 def _perform(state: State, claimed: Claim, began: float) -> None:
-    def stop() -> bool:
-        return stopping.requested or time.monotonic() - began > SLICE_SECONDS
+    times = _SLICES[min(claimed.fence, len(_SLICES)) - 1]
+    end = began + state.settings.slice_seconds * times
 
-    services = replace(state.services(), stopping=stop)
+    def stop() -> bool:
+        return stopping.requested or time.monotonic() > end
+
+    def pause(seconds: float) -> None:
+        """Wait before a request is tried again, unless others are to go first."""
+        if stop():
+            raise Stopped
+        time.sleep(seconds)
+
+    vendor = partial(state.vendor, sleep=pause)
+    services = replace(state.services(), stopping=stop, open_vendor=vendor)
     try:
         perform(services, claimed)
     except OutOfTime:

@@ -12,9 +12,9 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, String, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from ..bulk import Writes
 from ..clock import utcnow
@@ -91,13 +91,43 @@ def left_behind(session: Session, account_id: int, lease_seconds: float) -> int 
     return found
 
 
-def claim(session: Session, run_id: int, lease_seconds: float) -> Claim | None:
+def drags() -> ColumnElement[bool]:
+    """The condition that a run may hold its worker for long.
+
+    It let others go first already, or the schedule made it for an account whose last run failed or
+    did not end in its first slice. A person waits for what a person asked for.
+    """
+    before = aliased(Run)
+    last_fence = (
+        select(before.fence)
+        .where(before.account_id == Run.account_id, before.id < Run.id)
+        .order_by(before.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    failing = exists().where(Connection.id == Run.account_id, Connection.failures > 0)
+    troubled = or_(failing, func.coalesce(last_fence, 0) > 1)
+    return or_(and_(Run.state == "due", Run.fence > 0), and_(Run.cause == "schedule", troubled))
+
+
+def claim(
+    session: Session,
+    run_id: int,
+    lease_seconds: float,
+    *,
+    interval: int = Settings.interval_minutes,
+    quick_only: bool = False,
+) -> Claim | None:
     """Take a run that is due, or whose worker's lease has ended; commits. Return None where it is
-    not to be had.
+    not to be had, with `quick_only` also where it may drag.
+
+    `interval`: the deployment's, by which an account is due again whose run died too often.
     """
     begin_write(session)
     now = utcnow()
     free = or_(Run.state == "due", Run.lease_until < now)
+    if quick_only:
+        free = and_(free, ~drags())
     taken = session.execute(
         update(Run)
         .where(Run.id == run_id, Run.state.in_(("due", "running")), free)
@@ -123,10 +153,10 @@ def claim(session: Session, run_id: int, lease_seconds: float) -> Claim | None:
     run, account = row.Run, row.account
     session.refresh(run)
     claimed = Claim(run.id, run.account_id, account, run.fence, tuple(run.steps.split()))
-    attempt, interval = run.attempt, row.interval_minutes or Settings.interval_minutes
+    attempt, pause = run.attempt, row.interval_minutes or interval
     session.commit()
     if attempt > MOST_ATTEMPTS:
-        end_run(session, claimed, Ending("failed", "too_many_attempts", _POISON, interval))
+        end_run(session, claimed, Ending("failed", "too_many_attempts", _POISON, pause))
         notify(run_ended, account, run_id=run_id, state="failed", code="too_many_attempts")
         return None
     return claimed
@@ -167,9 +197,11 @@ _HOLD = (
 )
 
 
-def ask_to_stop(session: Session, account_id: int, by: str) -> bool:
+def ask_to_stop(
+    session: Session, account_id: int, by: str, *, interval: int = Settings.interval_minutes
+) -> bool:
     """Stop the account's live run: at once where no worker has it, else before its next page,
-    step or rendering. Return whether there was one; commits.
+    step or rendering. Return whether there was one; commits. `interval`: as `claim` has it.
     """
     begin_write(session)
     own = (Run.account_id == account_id, Run.state.in_(("due", "running")))
@@ -182,8 +214,8 @@ def ask_to_stop(session: Session, account_id: int, by: str) -> bool:
     ).first()
     if found is not None and found.state == "due":
         connection = session.get_one(Connection, account_id, populate_existing=True)
-        interval = connection.interval_minutes or Settings.interval_minutes
-        ending = Ending("stopped", EndedByPerson.code, f"Stopped by {by}.", interval)
+        pause = connection.interval_minutes or interval
+        ending = Ending("stopped", EndedByPerson.code, f"Stopped by {by}.", pause)
         _write_end(session, Run.id == found.id, ending)
         _schedule_next(connection, ending, utcnow())
     session.commit()
@@ -191,7 +223,7 @@ def ask_to_stop(session: Session, account_id: int, by: str) -> bool:
 
 
 def release(session: Session, claimed: Claim, *, died: bool = False) -> None:
-    """Give a run back before its end, so that another worker goes on at once; commits.
+    """Give a run back before its end, to be gone on with after those that wait by now; commits.
 
     `died`: the attempt counts as one of those after which a run is not tried again.
     """
@@ -201,6 +233,7 @@ def release(session: Session, claimed: Claim, *, died: bool = False) -> None:
         .where(Run.id == claimed.run_id, Run.fence == claimed.fence, Run.state == "running")
         .values(
             state="due",
+            due_at=utcnow(),
             owner=None,
             lease_until=None,
             attempt=Run.attempt if died else Run.attempt - 1,

@@ -6,6 +6,7 @@ through.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 
@@ -23,7 +24,7 @@ from ..database import AnySelect, begin_write, insert_for
 from ..errors import Busy, NeedsConnection
 from ..log import log
 from ..models import Connection, Run
-from .runs import STEPS, create_run
+from .runs import STEPS, create_run, drags
 
 #: One queue: a worker that listens to several may lose a job that it just took.
 QUEUE = "ensora"
@@ -49,7 +50,8 @@ def due_connections(now: datetime) -> AnySelect:
 
 
 def make_due_runs(session: Session, now: datetime) -> list[int]:
-    """Make a run for each account that is due and return the runs' ids; commits.
+    """Make a run for each account that is due; commits. Return the ids of those that wait yet, in
+    the order in which workers should take them.
 
     When an account is due next is written by the end of its run.
     """
@@ -64,19 +66,27 @@ def make_due_runs(session: Session, now: datetime) -> list[int]:
         .on_conflict_do_nothing()
         .returning(Run.__table__.c.id)
     )
-    made = list(session.execute(statement).scalars())
+    made = set(session.execute(statement).scalars())
     session.commit()
-    return made
+    return [run_id for run_id, _ in claimable_runs(session, now) if run_id in made] if made else []
 
 
-def claimable_runs(session: Session, now: datetime | None = None) -> list[tuple[int, int]]:
-    """Return (id, fence) of the runs that any worker may take, longest due first."""
+def claimable_runs(
+    session: Session, now: datetime | None = None, *, quick_only: bool = False
+) -> list[tuple[int, int]]:
+    """Return (id, fence) of the runs that any worker may take, longest due first; of equals, those
+    that may drag come last. `quick_only`: without them.
+    """
     now = now or utcnow()
     free = or_(
         and_(Run.state == "due", Run.due_at <= now),
         and_(Run.state == "running", Run.lease_until < now),
     )
-    rows = session.execute(select(Run.id, Run.fence).where(free).order_by(Run.due_at, Run.id)).all()
+    dragging = drags()
+    waiting = select(Run.id, Run.fence).where(free).order_by(Run.due_at, dragging, Run.id)
+    if quick_only:
+        waiting = waiting.where(~dragging)
+    rows = session.execute(waiting).all()
     session.rollback()
     return [(row.id, row.fence) for row in rows]
 
@@ -177,19 +187,21 @@ def _enqueue(queue: Queue | None, function: str, what: str, id: int, attempt: in
     return True
 
 
-def ring_lost(session: Session, queue: Queue | None) -> int:
-    """Ring again for what no bell stands for: all that waits where the queue is empty, and runs
-    whose worker died. Return for how many.
+def ring_lost(session: Session, queue: Queue | None, *, but: Collection[int] = ()) -> int:
+    """Ring again for what no bell may stand for: all that waits where the queue is empty, else runs
+    whose worker died or that one left to others. `but`: those that are rung for anyhow. Return for
+    how many.
     """
     if queue is None:
         return 0
-    waiting = claimable_runs(session)
+    waiting = [run for run in claimable_runs(session) if run[0] not in but]
     if not waiting:
         return 0
     try:
         if queue.count:
+            quick = set(claimable_runs(session, quick_only=True))
             # A fence above 0 was claimed before: its first bell is used up.
-            waiting = [(run_id, fence) for run_id, fence in waiting if fence]
+            waiting = [run for run in waiting if run[1] or run not in quick]
     except RedisError as error:
         log.warning("ring_failed", count=len(waiting), code=type(error).__name__)
         return 0

@@ -19,7 +19,7 @@ from ..bulk import last_writes
 from ..clock import utcnow
 from ..config import Settings
 from ..crypto import Sealer
-from ..database import begin_write, sqlstate
+from ..database import LONG_STATEMENT_SECONDS, begin_write, sqlstate
 from ..errors import (
     DatabaseFailed,
     EndedByPerson,
@@ -30,12 +30,11 @@ from ..errors import (
     TokenRefused,
     VendorBusy,
 )
-from ..history import digest_of_run, write_history
+from ..history import digest_of_run, lock_account, write_history
 from ..host import directory
 from ..host.changes import touch_changed_appointments
 from ..host.port import HostAdapter
 from ..kinds import KINDS, NOTE, Kind
-from ..mapping.changing import lock_account
 from ..models import Connection
 from ..pull.drafts import Drafts, Place
 from ..pull.pages import brings_nothing, stored_cursor, write_page
@@ -54,7 +53,7 @@ OpenVendor = Callable[[Connection], DataCollection]
 
 
 class Stopped(Exception):
-    """Raised between two pages where the worker was asked to stop; the run was released before."""
+    """Raised between two pages or tries where the worker is to stop, or others are to go first."""
 
 
 def never() -> bool:
@@ -129,7 +128,8 @@ def perform_now(services: Services, account_id: int, step: str, *, by: str) -> l
 
 
 def _perform_now(services: Services, run_id: int, by: str) -> bool:
-    claimed = claim(services.session, run_id, services.settings.lease_seconds)
+    own = services.settings
+    claimed = claim(services.session, run_id, own.lease_seconds, interval=own.interval_minutes)
     if claimed is None:
         return False
     try:
@@ -216,14 +216,14 @@ def _pull_kind(
 
 def _automap(services: Services, claimed: Claim) -> None:
     session = services.session
-    begin_write(session)
+    begin_write(session, statement_seconds=LONG_STATEMENT_SECONDS)
     _hold(services, claimed, "automap")
     _guard(services, claimed)
     directory.refresh(session, claimed.account_id, claimed.account, services.host)
     session.commit()
     for kind in KINDS:
         _stop_if_asked(services)
-        begin_write(session)
+        begin_write(session, statement_seconds=LONG_STATEMENT_SECONDS)
         _hold(services, claimed, "automap")
         lock_account(session, claimed.account_id)
         if kind is NOTE:

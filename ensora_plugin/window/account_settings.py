@@ -14,8 +14,7 @@ from ..automap.trying import touch
 from ..clock import utcnow
 from ..config import Settings
 from ..database import AnySession, begin_write
-from ..history import write_history
-from ..mapping.changing import lock_account
+from ..history import lock_account, write_history
 from ..models import Connection, Note
 from ..runs.schedule import hasten
 

@@ -9,10 +9,10 @@ from flask import request
 
 from ..database import begin_write
 from ..explain.explain import explain
+from ..history import lock_account
 from ..kinds import Kind
 from ..listing.choices import find_at_host, options
 from ..listing.rows import RowView
-from ..mapping.changing import lock_account
 from .htmx import fragment
 from .row_views import row_of
 from .views import filters_of, views_of

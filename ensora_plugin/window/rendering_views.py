@@ -9,7 +9,7 @@ from flask import abort
 from ..clock import utcnow
 from ..database import begin_write
 from ..errors import NotAllowed
-from ..history import write_history
+from ..history import lock_account, write_history
 from ..kinds import NOTE
 from ..listing.row_icons import why_not_changed
 from ..listing.row_words import day_text, moment_text
@@ -76,6 +76,7 @@ def evidence_sheet(appointment_id: str) -> Any:
 def _remember(found: Evidence) -> None:
     scope, session = scope_of(), state_of_app().session
     begin_write(session)
+    lock_account(session, scope.account_id)
     seen = found.standing or found.versions[0]
     write_history(
         session,

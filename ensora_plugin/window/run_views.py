@@ -37,8 +37,9 @@ def stop_run() -> Any:
     """Stop the pull that goes on; what it stored stays, and the next one goes on there."""
     if not may_sync():
         abort(403)
-    scope = scope_of()
-    ask_to_stop(state_of_app().session, scope.account_id, scope.actor.name)
+    scope, state = scope_of(), state_of_app()
+    interval = state.settings.interval_minutes
+    ask_to_stop(state.session, scope.account_id, scope.actor.name, interval=interval)
     look_again()
     return tell(fragment("progress.html", **progress_context()), changed={}, rows={})
 

@@ -1,5 +1,5 @@
-"""`python -m tests.chaos --faults N --seed S --db sqlite|postgres`: the exit code is 1 where
-anything was violated.
+"""`python -m tests.chaos --kills N --seed S --db sqlite|postgres`: the exit code is 1 where
+anything was violated, or too little happened.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.servers import postgres
 def main() -> int:
     """Let it rain, say what came of it, in one line at the end."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--faults", type=int, default=1000, help="how many (%(default)s)")
+    parser.add_argument("--kills", type=int, default=1000, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="of what happens (%(default)s)")
     parser.add_argument("--db", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--quiet", action="store_true", help="say violations and the end alone")
@@ -36,11 +36,12 @@ def main() -> int:
         server = stack.enter_context(postgres(again=True)) if chosen.db == "postgres" else None
         world = build_world(notes=100)
         storm = stack.enter_context(chaos(folder, world, server, seed=chosen.seed, say=say))
-        tally = rain(storm, chosen.faults)
+        tally = rain(storm, chosen.kills)
     for name, count in sorted(tally.by_name.items()):
         say(f"{name}: {count}")
+    say(f"kills in all: {tally.kills}")
     print(tally.line())
-    return 1 if tally.violations else 0
+    return 1 if tally.violations or tally.kills < chosen.kills else 0
 
 
 if __name__ == "__main__":
