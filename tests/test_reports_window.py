@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -19,8 +21,16 @@ from ensora_plugin.clock import utcnow
 from ensora_plugin.config import Settings
 from ensora_plugin.errors import Fenced
 from ensora_plugin.models import Export, ExportPart, History, Mapping, SavedView
-from ensora_plugin.reports.exports import end_exports, make_export, waiting_exports
-from ensora_plugin.runs.jobs import JobFailed, work_export
+from ensora_plugin.reports.exports import (
+    MOST_ATTEMPTS,
+    claim_export,
+    end_exports,
+    make_export,
+    waiting_exports,
+)
+from ensora_plugin.reports.files import FORMATS
+from ensora_plugin.runs.jobs import JobFailed, OutOfTime, work_export
+from ensora_plugin.runs.processes import stopping
 from tests.practices import Practice, open_demo
 from tests.window import PREFIX, Person
 
@@ -350,9 +360,7 @@ def test_an_export_that_fails_is_tried_again_and_then_given_up(
     def full(*_: object) -> int:
         raise OSError("no space left")
 
-    monkeypatch.setitem(
-        __import__("ensora_plugin.reports.files", fromlist=["FORMATS"]).FORMATS, "xlsx", (full, "")
-    )
+    monkeypatch.setitem(FORMATS, "xlsx", (full, ""))
     for left in ([number], [number], []):
         with practice.app.app_context():
             with pytest.raises(JobFailed, match="unexpected"):
@@ -360,6 +368,63 @@ def test_an_export_that_fails_is_tried_again_and_then_given_up(
             assert waiting_exports(practice.session) == left
     assert "could not be made" in cy.get(place).text
     with practice.app.app_context():
+        forget_exports(practice)
+
+
+@pytest.mark.parametrize("alarmed", [False, True], ids=["between batches", "by the alarm"])
+def test_a_worker_that_is_asked_to_stop_gives_its_export_back_and_no_attempt_counts(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch, alarmed: bool
+) -> None:
+    cy = Person(practice.app, "cy")
+    place = export(cy, "clients/export?inactive=1", "xlsx").headers["Location"]
+    number = int(re.findall(r"\d+", place)[-1])
+    write_csv = FORMATS["csv"][0]
+
+    def stopped(out: Any, heads: Any, lines_: Any) -> int:
+        stopping.request()
+        if alarmed:
+            raise OutOfTime
+        return write_csv(out, heads, lines_)
+
+    monkeypatch.setitem(FORMATS, "xlsx", (stopped, ""))
+    monkeypatch.setattr("ensora_plugin.reports.exports.BATCH", 10)
+    with practice.app.app_context():
+        for _ in range(MOST_ATTEMPTS + 1):
+            work_export(number)
+            stopping.requested = False
+            assert waiting_exports(practice.session) == [number]
+            assert practice.session.get_one(Export, number).attempt == 0
+        assert practice.session.scalars(select(ExportPart.number)).all() == []
+        forget_exports(practice)
+
+
+def test_an_export_is_not_taken_over_while_its_file_is_closed(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cy = Person(practice.app, "cy")
+    place = export(cy, "clients/export?inactive=1").headers["Location"]
+    number = int(re.findall(r"\d+", place)[-1])
+    write_csv = FORMATS["csv"][0]
+    leases = []
+
+    def slow_to_close(out: Any, heads: Any, lines_: Any) -> int:
+        rows = write_csv(out, heads, lines_)
+        with practice.state.engine.connect() as connection:
+            lease = select(Export.lease_until).where(Export.id == number)
+            leases.append(connection.scalar(lease))
+            while (beaten := connection.scalar(lease)) == leases[0]:
+                connection.rollback()
+                time.sleep(0.01)
+            leases.append(beaten)
+        return rows
+
+    monkeypatch.setitem(FORMATS, "csv", (slow_to_close, ""))
+    settings = replace(practice.state.settings, lease_seconds=0.3)
+    monkeypatch.setattr(practice.state, "settings", settings)
+    with practice.app.app_context():
+        work_export(number)
+        assert leases[1] > leases[0]
+        assert practice.session.get_one(Export, number).state == "done"
         forget_exports(practice)
 
 
@@ -378,8 +443,10 @@ def test_a_worker_that_lost_an_export_writes_nothing_more(practice: Practice) ->
                 practice.session.commit()
                 return super().clients(account)
 
+        claimed = claim_export(state.session, number, 60)
+        assert claimed is not None
         with pytest.raises(Fenced):
-            make_export(state.session, Slow(), state.sealer, number, 60)
+            make_export(state.session, Slow(), state.sealer, claimed)
         assert practice.session.scalars(select(ExportPart.number)).all() == []
         forget_exports(practice)
 
