@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from demo.data import World
+from demo.host.models import Appointment
 from ensora_plugin import Ensora
 from ensora_plugin.clock import utcnow
 from ensora_plugin.config import Settings
@@ -270,6 +271,40 @@ def test_a_sheet_for_paper_holds_all_rows_and_is_written_down(
     monkeypatch.setattr("ensora_plugin.reports.views.PRINTED", 20)
     assert "More than 20 rows" in ada.get(f"{REPORTS}/clients/print").text
     assert len(history(practice)) == before + 1
+
+
+def test_counts_of_the_hosts_side_follow_what_its_people_change(
+    practice: Practice, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{REPORTS}/appointments/{{}}?side=host&since=2026-01-01&until=2026-12-31"
+
+    def told() -> tuple[int, int]:
+        page, summary = ada.get(path.format("")).text, ada.get(path.format("summary")).text
+        found = re.search(r" of ([\d,]+)</span>", page), re.search(r"<dd>([\d,]+)</dd>", summary)
+        return tuple(int(one[1].replace(",", "")) for one in found if one)  # type: ignore[return-value]
+
+    before = told()
+    assert before[0] == before[1] > 100
+    with practice.app.app_context():
+        taken = list(practice.mapped("bright-steps", "note").values())
+        one = practice.session.scalars(
+            select(Appointment).where(
+                Appointment.account_id == "bright-steps",
+                Appointment.status == "scheduled",
+                Appointment.kind == "service",
+                Appointment.id.not_in([int(id) for id in taken]),
+            )
+        ).first()
+        assert one is not None
+        one.status = "cancelled"
+        practice.session.commit()
+        number = one.id
+    later = utcnow() + timedelta(seconds=30)
+    monkeypatch.setattr("ensora_plugin.reports.views.utcnow", lambda: later)
+    assert told() == (before[0] - 1, before[1] - 1)
+    with practice.app.app_context():
+        practice.session.get_one(Appointment, number).status = "scheduled"
+        practice.session.commit()
 
 
 def test_a_large_file_is_made_by_a_worker_for_its_owner_alone(practice: Practice) -> None:

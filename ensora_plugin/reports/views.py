@@ -34,6 +34,8 @@ from .table import heads_of, lines_of
 
 #: So many rows are put on paper at once.
 PRINTED = 5000
+#: So many seconds counts of the host's side are kept.
+_FRESH = 30
 
 
 def report_of(slug: str) -> Report:
@@ -124,8 +126,16 @@ def _total(source: Source, choice: Choice) -> int | None:
     if filters.rendering or filters.refusal:
         return count()
     key = (*_counted_by(choice), filters.state)
-    found: int = state_of_app().counted.get(key, standing_of().stamp, count)
+    found: int = state_of_app().counted.get(key, _stamp(choice), count)
     return found
+
+
+def _stamp(choice: Choice) -> tuple[Any, ...]:
+    """Return what counts are kept by: nobody tells us what people change in the host."""
+    stamp = standing_of().stamp
+    if choice.side == "host":
+        stamp += (utcnow().timestamp() // _FRESH,)
+    return stamp
 
 
 def _counted_by(choice: Choice) -> tuple[Any, ...]:
@@ -196,7 +206,7 @@ def _summary_context(choice: Choice) -> dict[str, Any]:
     key = ("summary", *_counted_by(choice), choice.filters.search)
     return {
         "choice": choice,
-        "summary": state_of_app().counted.get(key, standing_of().stamp, count),
+        "summary": state_of_app().counted.get(key, _stamp(choice), count),
     }
 
 
