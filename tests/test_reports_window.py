@@ -269,7 +269,10 @@ def test_a_sheet_for_paper_holds_all_rows_and_is_written_down(
     assert (row.by, row.after["format"]) == ("Ada", "print") or row.by == "ada"
     assert row.after["rows"] == page.text.count("<tr>") - 1
     monkeypatch.setattr("ensora_plugin.reports.views.PRINTED", 20)
-    assert "More than 20 rows" in ada.get(f"{REPORTS}/clients/print").text
+    told = ada.get(f"{REPORTS}/clients/print?inactive=1").text
+    assert "holds at most 20 rows" in told
+    # What to do instead stands beside it, for the same choice.
+    assert 'action="/synchronization/reports/clients/export?show=all&amp;inactive=1' in told
     assert len(history(practice)) == before + 1
 
 

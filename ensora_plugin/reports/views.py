@@ -154,7 +154,6 @@ def _bar_context(choice: Choice) -> dict[str, Any]:
         "renderings": RENDERINGS if report.kind is NOTE else {},
         "orders": orders(report.kind),
         "reasons": {} if host_side else reasons,
-        "formats": ("csv", "xlsx"),
     }
 
 
