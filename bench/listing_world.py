@@ -11,7 +11,7 @@ from werkzeug.security import generate_password_hash
 
 from demo.host.models import Base as HostBase
 from ensora_plugin.migrating import upgrade
-from ensora_plugin.models import Base, Mapping, Student
+from ensora_plugin.models import Base, Mapping, RenderingRow, Student
 
 from .databases import engine_for, settle
 from .sessions import Size, make_sessions, truth_of
@@ -22,8 +22,8 @@ PASSWORD = "bench"  # noqa: S105 - of a made person in a made world
 EVERYWHERE, BOUND = "everywhere", "bound"
 PERMISSIONS = "admin view map render report audit create_client edit_client edit_agency edit_staff"
 #: The agency that the bound person has, and its site.
-_AGENCY = AGENCIES // 2
-SEEN = f"si{_AGENCY}"
+SEEN_AGENCY = AGENCIES // 2
+SEEN = f"si{SEEN_AGENCY}"
 #: So many entities a peer's row chooses among; ours are chosen among all clients.
 CHOICES = 834
 #: One client in so many is not mapped, in each agency.
@@ -42,6 +42,14 @@ _WHY = {
 _MEMBERS = (
     "INSERT INTO ensora_membership (account_id, kind, vendor_id, site_id) "
     "SELECT account_id, 'student', vendor_id, site_id FROM ensora_student",
+    "INSERT INTO ensora_membership (account_id, kind, vendor_id, site_id) "
+    f"SELECT account_id, 'user', vendor_id, 'si' || (id % {AGENCIES} + 1) FROM ensora_user",
+    f"INSERT INTO staff_agency (staff_id, agency_id) SELECT id, id % {AGENCIES} + 1 FROM staff",
+    *(
+        "INSERT INTO ensora_directory_agency (account_id, entity, host_id, agency_id) "
+        f"SELECT 1, '{entity}', CAST({id} AS VARCHAR), CAST(agency_id AS VARCHAR) FROM {table}"
+        for entity, id, table in (("client", "id", "client"), ("staff", "staff_id", "staff_agency"))
+    ),
     *(
         "INSERT INTO ensora_directory (account_id, entity, host_id, match_key, name_key, sort_key, "
         f"active, facts, checksum) SELECT 1, '{entity}', substr(vendor_id, 3), match_key, "
@@ -49,6 +57,15 @@ _MEMBERS = (
         for entity, records in (("client", "ensora_student"), ("staff", "ensora_user"))
     ),
 )
+_RENDERED = (
+    "INSERT INTO ensora_rendering (account_id, note_id, version, appointment_id, state, applied, "
+    "refusals, signatures, run_id, at) SELECT account_id, vendor_id, 1, host_id, 'rendered', :yes, "
+    "'[]', '{}', 1, at FROM ensora_mapping WHERE kind = 'note' AND id % 20 > 0"
+)
+_REFUSALS = [
+    {"code": "no_authorization", "text": "No authorization on that date."},
+    {"code": "therapist_signature_missing", "text": "The therapist did not sign."},
+]
 _HOST, _OURS = HostBase.metadata.tables, Base.metadata.tables
 
 
@@ -67,11 +84,25 @@ def build(url: str, rows: int, seed: int) -> None:
             connection.execute(update(_OURS["ensora_note"]).where(which).values(why=why))
         for members in _MEMBERS:
             connection.execute(text(members))
+        _render_most(connection)
         _unmap_some(connection)
         _make_logins(connection)
         _make_peers_tables(connection)
     settle(engine)
     engine.dispose()
+
+
+def _render_most(connection: Any) -> None:
+    """Of twenty mapped notes 18 are rendered, one is refused for two reasons, and one waits."""
+    connection.execute(text(_RENDERED), {"yes": True})
+    refused = update(RenderingRow.__table__).values(state="refused", refusals=_REFUSALS)
+    connection.execute(refused.where(RenderingRow.id % 19 == 0))
+    rendered = select(RenderingRow.note_id).where(RenderingRow.state == "rendered")
+    connection.execute(
+        update(Mapping.__table__)
+        .where(Mapping.kind == "note", Mapping.vendor_id.in_(rendered))
+        .values(unrendered=False)
+    )
 
 
 def _unmap_some(connection: Any) -> None:
@@ -95,7 +126,7 @@ def _make_logins(connection: Any) -> None:
         {"id": 2, "name": BOUND, "all_agencies": False} | whoever,
     ]
     put(connection, _HOST["login"], logins)
-    put(connection, _HOST["login_agency"], [{"login_id": 2, "agency_id": _AGENCY}])
+    put(connection, _HOST["login_agency"], [{"login_id": 2, "agency_id": SEEN_AGENCY}])
 
 
 def _make_peers_tables(connection: Any) -> None:

@@ -91,12 +91,25 @@ def _peak_mb() -> float:
 
     Linux keeps it for each address space; `ru_maxrss` would hand a parent's size down.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
+    peak = _told_by_linux("VmHWM")
+    if peak is not None:
+        return peak
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def held_mb() -> float:
+    """Return the memory that this process holds now, the most so far where that is not told."""
+    held = _told_by_linux("VmRSS")
+    return _peak_mb() if held is None else held
+
+
+def _told_by_linux(name: str) -> float | None:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    line = next(row for row in status.read_text().splitlines() if row.startswith(name))
+    return int(line.split()[1]) / 1024
 
 
 _HEADS = ("bench", "size", "db", "seconds", "floor", "x floor", "correct", "peak MB", "")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -14,13 +16,22 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from demo.data import World
+from demo.host.models import Appointment
 from ensora_plugin import Ensora
 from ensora_plugin.clock import utcnow
 from ensora_plugin.config import Settings
 from ensora_plugin.errors import Fenced
 from ensora_plugin.models import Export, ExportPart, History, Mapping, SavedView
-from ensora_plugin.reports.exports import end_exports, make_export, waiting_exports
-from ensora_plugin.runs.jobs import JobFailed, work_export
+from ensora_plugin.reports.exports import (
+    MOST_ATTEMPTS,
+    claim_export,
+    end_exports,
+    make_export,
+    waiting_exports,
+)
+from ensora_plugin.reports.files import FORMATS
+from ensora_plugin.runs.jobs import JobFailed, OutOfTime, work_export
+from ensora_plugin.runs.processes import stopping
 from tests.practices import Practice, open_demo
 from tests.window import PREFIX, Person
 
@@ -258,8 +269,45 @@ def test_a_sheet_for_paper_holds_all_rows_and_is_written_down(
     assert (row.by, row.after["format"]) == ("Ada", "print") or row.by == "ada"
     assert row.after["rows"] == page.text.count("<tr>") - 1
     monkeypatch.setattr("ensora_plugin.reports.views.PRINTED", 20)
-    assert "More than 20 rows" in ada.get(f"{REPORTS}/clients/print").text
+    told = ada.get(f"{REPORTS}/clients/print?inactive=1").text
+    assert "holds at most 20 rows" in told
+    # What to do instead stands beside it, for the same choice.
+    assert 'action="/synchronization/reports/clients/export?show=all&amp;inactive=1' in told
     assert len(history(practice)) == before + 1
+
+
+def test_counts_of_the_hosts_side_follow_what_its_people_change(
+    practice: Practice, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{REPORTS}/appointments/{{}}?side=host&since=2026-01-01&until=2026-12-31"
+
+    def told() -> tuple[int, int]:
+        page, summary = ada.get(path.format("")).text, ada.get(path.format("summary")).text
+        found = re.search(r" of ([\d,]+)</span>", page), re.search(r"<dd>([\d,]+)</dd>", summary)
+        return tuple(int(one[1].replace(",", "")) for one in found if one)  # type: ignore[return-value]
+
+    before = told()
+    assert before[0] == before[1] > 100
+    with practice.app.app_context():
+        taken = list(practice.mapped("bright-steps", "note").values())
+        one = practice.session.scalars(
+            select(Appointment).where(
+                Appointment.account_id == "bright-steps",
+                Appointment.status == "scheduled",
+                Appointment.kind == "service",
+                Appointment.id.not_in([int(id) for id in taken]),
+            )
+        ).first()
+        assert one is not None
+        one.status = "cancelled"
+        practice.session.commit()
+        number = one.id
+    later = utcnow() + timedelta(seconds=30)
+    monkeypatch.setattr("ensora_plugin.reports.views.utcnow", lambda: later)
+    assert told() == (before[0] - 1, before[1] - 1)
+    with practice.app.app_context():
+        practice.session.get_one(Appointment, number).status = "scheduled"
+        practice.session.commit()
 
 
 def test_a_large_file_is_made_by_a_worker_for_its_owner_alone(practice: Practice) -> None:
@@ -350,9 +398,7 @@ def test_an_export_that_fails_is_tried_again_and_then_given_up(
     def full(*_: object) -> int:
         raise OSError("no space left")
 
-    monkeypatch.setitem(
-        __import__("ensora_plugin.reports.files", fromlist=["FORMATS"]).FORMATS, "xlsx", (full, "")
-    )
+    monkeypatch.setitem(FORMATS, "xlsx", (full, ""))
     for left in ([number], [number], []):
         with practice.app.app_context():
             with pytest.raises(JobFailed, match="unexpected"):
@@ -360,6 +406,63 @@ def test_an_export_that_fails_is_tried_again_and_then_given_up(
             assert waiting_exports(practice.session) == left
     assert "could not be made" in cy.get(place).text
     with practice.app.app_context():
+        forget_exports(practice)
+
+
+@pytest.mark.parametrize("alarmed", [False, True], ids=["between batches", "by the alarm"])
+def test_a_worker_that_is_asked_to_stop_gives_its_export_back_and_no_attempt_counts(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch, alarmed: bool
+) -> None:
+    cy = Person(practice.app, "cy")
+    place = export(cy, "clients/export?inactive=1", "xlsx").headers["Location"]
+    number = int(re.findall(r"\d+", place)[-1])
+    write_csv = FORMATS["csv"][0]
+
+    def stopped(out: Any, heads: Any, lines_: Any) -> int:
+        stopping.request()
+        if alarmed:
+            raise OutOfTime
+        return write_csv(out, heads, lines_)
+
+    monkeypatch.setitem(FORMATS, "xlsx", (stopped, ""))
+    monkeypatch.setattr("ensora_plugin.reports.exports.BATCH", 10)
+    with practice.app.app_context():
+        for _ in range(MOST_ATTEMPTS + 1):
+            work_export(number)
+            stopping.requested = False
+            assert waiting_exports(practice.session) == [number]
+            assert practice.session.get_one(Export, number).attempt == 0
+        assert practice.session.scalars(select(ExportPart.number)).all() == []
+        forget_exports(practice)
+
+
+def test_an_export_is_not_taken_over_while_its_file_is_closed(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cy = Person(practice.app, "cy")
+    place = export(cy, "clients/export?inactive=1").headers["Location"]
+    number = int(re.findall(r"\d+", place)[-1])
+    write_csv = FORMATS["csv"][0]
+    leases = []
+
+    def slow_to_close(out: Any, heads: Any, lines_: Any) -> int:
+        rows = write_csv(out, heads, lines_)
+        with practice.state.engine.connect() as connection:
+            lease = select(Export.lease_until).where(Export.id == number)
+            leases.append(connection.scalar(lease))
+            while (beaten := connection.scalar(lease)) == leases[0]:
+                connection.rollback()
+                time.sleep(0.01)
+            leases.append(beaten)
+        return rows
+
+    monkeypatch.setitem(FORMATS, "csv", (slow_to_close, ""))
+    settings = replace(practice.state.settings, lease_seconds=0.3)
+    monkeypatch.setattr(practice.state, "settings", settings)
+    with practice.app.app_context():
+        work_export(number)
+        assert leases[1] > leases[0]
+        assert practice.session.get_one(Export, number).state == "done"
         forget_exports(practice)
 
 
@@ -378,8 +481,10 @@ def test_a_worker_that_lost_an_export_writes_nothing_more(practice: Practice) ->
                 practice.session.commit()
                 return super().clients(account)
 
+        claimed = claim_export(state.session, number, 60)
+        assert claimed is not None
         with pytest.raises(Fenced):
-            make_export(state.session, Slow(), state.sealer, number, 60)
+            make_export(state.session, Slow(), state.sealer, claimed)
         assert practice.session.scalars(select(ExportPart.number)).all() == []
         forget_exports(practice)
 

@@ -39,7 +39,7 @@ from ensora_plugin.plugin import state_of
 from ensora_plugin.pull.content import content_place
 from ensora_plugin.rendering.applying import Work
 from ensora_plugin.rendering.rendering import render_due
-from ensora_plugin.reports.exports import make_export, pieces_of
+from ensora_plugin.reports.exports import claim_export, make_export, pieces_of
 from ensora_plugin.reports.spec import REPORTS
 from ensora_plugin.rotating import SEALED, rotate
 from tests.five_students import forget_cursors, play
@@ -88,7 +88,9 @@ def export(practice: Practice) -> None:
     practice.session.add(asked)
     practice.session.commit()
     state = practice.state
-    assert make_export(practice.session, state.host, state.sealer, asked.id, 60)
+    claimed = claim_export(practice.session, asked.id, 60)
+    assert claimed is not None
+    make_export(practice.session, state.host, state.sealer, claimed)
 
 
 def put(

@@ -19,7 +19,7 @@ from ensora_plugin.errors import NeedsConnection, WrongSettings
 from ensora_plugin.log import log
 from ensora_plugin.models import Connection, Run
 from ensora_plugin.runs.heartbeat import beating
-from ensora_plugin.runs.runs import Claim, claim, release, release_of
+from ensora_plugin.runs.runs import Claim, claim, extend, release, release_of
 from ensora_plugin.runs.schedule import (
     claimable_runs,
     make_due_runs,
@@ -159,7 +159,7 @@ def test_a_heartbeat_extends_the_lease_under_its_own_fence_alone(both: Practice)
     run_id = request_run(both.session, both.account_id("bright-steps"), "ada")
     first, engine = taken(both, run_id), both.state.engine
     before = lease(both, run_id)
-    with beating(engine, first, 0.6):
+    with beating(engine, extend, first, 0.6):
         time.sleep(0.5)
     # It beat twice at the least; a beat sets the lease to what is left of its own.
     beaten = lease(both, run_id)
@@ -167,7 +167,7 @@ def test_a_heartbeat_extends_the_lease_under_its_own_fence_alone(both: Practice)
     time.sleep(max((beaten - utcnow()).total_seconds(), 0) + 0.05)
     taken(both, run_id, 600)
     held = lease(both, run_id)
-    with beating(engine, first, 0.3):
+    with beating(engine, extend, first, 0.3):
         time.sleep(0.4)
     assert lease(both, run_id) == held
 

@@ -36,7 +36,7 @@ def with_columns(
     entity = _mapped_entities(scope, host, kind, page)
     statement: Any = (
         select(
-            _record(kind),
+            record_columns(kind),
             model.id.label("id"),
             model.sort_key.label("sort_key"),
             kind.settled.label("settled"),
@@ -77,7 +77,7 @@ def with_facts(
 _UNSHOWN = frozenset(("checksum", "modified_at", "match_key", "suggested_by", "touched", "seen"))
 
 
-def _record(kind: Kind) -> Any:
+def record_columns(kind: Kind) -> Any:
     """The record as the first column of a row; not the ORM's, of which a page would make fifty."""
     shown = (one.key for one in kind.model.__mapper__.column_attrs if one.key not in _UNSHOWN)
     return Bundle("record", *(getattr(kind.model, name) for name in shown))

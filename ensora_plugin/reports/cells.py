@@ -1,6 +1,6 @@
 """What stands in a cell of a report: a value with a type, out of a row of either side.
 
-`row[0]` is the vendor's record, None on the host's side where nothing stands for the entity. What
+On the host's side a row may have no record, where nothing stands for the entity. What
 belongs to another agency of the host is said so, and not shown.
 """
 
@@ -49,21 +49,26 @@ def plain_text(value: Value) -> str:
     return screen_text(value)
 
 
+def record_of(row: Any) -> Any:
+    """Return the vendor's record of a row, None where it has none."""
+    return None if row[0].vendor_id is None else row[0]
+
+
 def of_record(name: str) -> Cell:
     """Return the cell of a column of the vendor's record."""
-    return lambda row: None if row[0] is None else getattr(row[0], name)
+    return lambda row: getattr(row[0], name)
 
 
 def beside_record(name: str) -> Cell:
     """Return the cell of what stands beside the vendor's record in a row."""
-    return lambda row: None if row[0] is None else getattr(row, name)
+    return lambda row: None if record_of(row) is None else getattr(row, name)
 
 
 def minute_of_record(name: str) -> Cell:
     """Return the cell of minutes since midnight."""
 
     def cell(row: Any) -> Value:
-        minute = None if row[0] is None else getattr(row[0], name)
+        minute = getattr(row[0], name)
         return None if minute is None else time(*divmod(minute, 60))
 
     return cell
@@ -111,7 +116,7 @@ def client_or_staff(of: str) -> Cell:
 
 
 def active(row: Any) -> Value:
-    return None if row[0] is None else ("active" if row[0].active else "inactive")
+    return None if record_of(row) is None else ("active" if row[0].active else "inactive")
 
 
 def entity_active(row: Any) -> Value:
@@ -146,7 +151,7 @@ def why(kind: Kind) -> Cell:
             return f"{REASONS['ignored']}: {row.reason}"
         if row.state:
             return None
-        if row[0] is None:
+        if record_of(row) is None:
             return f"No {kind.noun.lower()} stands for it"
         return why_text(kind, row, row[0]) or None
 
@@ -157,7 +162,7 @@ def remarks(kind: Kind) -> Cell:
     """Return the cell that says what is to be remarked of a mapping."""
 
     def cell(row: Any) -> Value:
-        if row[0] is None or not mapped(row):
+        if record_of(row) is None or not mapped(row):
             return None
         return remark(kind, row, row[0], row.entity_id is None, not row.within) or None
 
@@ -168,7 +173,7 @@ def minutes(which: int) -> Cell:
     """Return the cell of the minutes that note and appointment start (0) or end (1) apart."""
 
     def cell(row: Any) -> Value:
-        if row[0] is None or not mapped(row) or not _within(row):
+        if record_of(row) is None or not mapped(row) or not _within(row):
             return None
         told = apart(row, "entity")
         return told[which] if told else None
@@ -179,7 +184,7 @@ def minutes(which: int) -> Cell:
 def rendered(row: Any) -> Value:
     if not _within(row):
         return None
-    if row[0] is not None and mapped(row):
+    if record_of(row) is not None and mapped(row):
         return rendering_said(row).text
     return "Rendered" if row.entity_rendered else None
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Any
 
@@ -110,31 +111,17 @@ def end_exports(session: Session) -> int:
 _ALONE: Any = {"execution_options": {"synchronize_session": False}}
 
 
-def make_export(
-    session: Session, host: HostAdapter, sealer: Sealer, export_id: int, lease_seconds: float
-) -> bool:
-    """Claim an export and make its file; return False where it is not to be had."""
-    lease = timedelta(seconds=lease_seconds)
-    attempt = _claim(session, export_id, lease)
-    if attempt is None:
-        return False
-    try:
-        _make(session, host, sealer, export_id, attempt, lease)
-    except Fenced:
-        raise
-    except BaseException:
-        session.rollback()
-        _give_back(session, export_id, attempt)
-        raise
-    return True
+@dataclass(frozen=True)
+class ExportClaim:
+    """An export that is ours: until the lease ends, or another worker claims it."""
+
+    export_id: int
+    #: What an attempt before this one writes is refused.
+    attempt: int
 
 
-def _free(now: datetime) -> Any:
-    lost = and_(Export.state == "running", Export.lease_until < now)
-    return and_(or_(Export.state == "due", lost), Export.ends_at > now)
-
-
-def _claim(session: Session, export_id: int, lease: timedelta) -> int | None:
+def claim_export(session: Session, export_id: int, lease_seconds: float) -> ExportClaim | None:
+    """Take an export for a lease, None where it is not to be had; commits."""
     begin_write(session)
     now = utcnow()
     given_up = Export.attempt >= MOST_ATTEMPTS
@@ -144,49 +131,77 @@ def _claim(session: Session, export_id: int, lease: timedelta) -> int | None:
         .values(
             state=case((given_up, "failed"), else_="running"),
             attempt=Export.attempt + 1,
-            lease_until=now + lease,
+            lease_until=now + timedelta(seconds=lease_seconds),
             rows=0,
         )
         .returning(Export.attempt, Export.state),
         **_ALONE,
     ).first()
     session.commit()
-    return taken.attempt if taken and taken.state == "running" else None
+    return ExportClaim(export_id, taken.attempt) if taken and taken.state == "running" else None
 
 
-def _give_back(session: Session, export_id: int, attempt: int) -> None:
+def extend_export(session: Session, claimed: ExportClaim, lease_seconds: float) -> bool:
+    """Extend the lease of an export; return False where it is not ours any more; commits."""
     begin_write(session)
-    given_up = Export.attempt >= MOST_ATTEMPTS
-    state = case((given_up, "failed"), else_="due")
-    session.execute(update(Export).where(*_ours(export_id, attempt)).values(state=state), **_ALONE)
+    ours = _write(session, claimed, lease_until=utcnow() + timedelta(seconds=lease_seconds))
+    session.commit()
+    return ours
+
+
+def give_back(session: Session, claimed: ExportClaim, *, failed: bool) -> None:
+    """Let an export that was not made be tried again, at most `MOST_ATTEMPTS` times; commits.
+
+    An attempt that did not fail, but whose worker was asked to stop, does not count.
+    """
+    begin_write(session)
+    given_up = case((Export.attempt >= MOST_ATTEMPTS, "failed"), else_="due")
+    values = {"state": given_up} if failed else {"state": "due", "attempt": Export.attempt - 1}
+    _write(session, claimed, **values)
     session.commit()
 
 
-def _ours(export_id: int, attempt: int) -> tuple[Any, ...]:
-    return Export.id == export_id, Export.attempt == attempt, Export.state == "running"
+def _free(now: datetime) -> Any:
+    lost = and_(Export.state == "running", Export.lease_until < now)
+    return and_(or_(Export.state == "due", lost), Export.ends_at > now)
 
 
-def _write(session: Session, export_id: int, attempt: int, **values: Any) -> None:
-    """Write into the row of an export that is still ours, in the caller's transaction."""
+def _write(session: Session, claimed: ExportClaim, **values: Any) -> bool:
+    """Write into the row of an export; return False where it is not ours any more."""
     written = session.execute(
-        update(Export).where(*_ours(export_id, attempt)).values(values).returning(Export.id),
+        update(Export)
+        .where(
+            Export.id == claimed.export_id,
+            Export.attempt == claimed.attempt,
+            Export.state == "running",
+        )
+        .values(values)
+        .returning(Export.id),
         **_ALONE,
     ).first()
-    if written is None:
+    return written is not None
+
+
+def _write_or_leave(session: Session, claimed: ExportClaim, **values: Any) -> None:
+    if not _write(session, claimed, **values):
         session.rollback()
         raise Fenced("Another worker makes this export.")
 
 
-def _make(
+def make_export(
     session: Session,
     host: HostAdapter,
     sealer: Sealer,
-    export_id: int,
-    attempt: int,
-    lease: timedelta,
+    claimed: ExportClaim,
+    watch: Callable[[], None] = lambda: None,
 ) -> None:
+    """Make the file of an export that is ours; commits.
+
+    `watch` is called between two batches of rows, and ends the work by what it raises. Raises
+    `Fenced` where another worker makes it by now.
+    """
     export, account = session.execute(
-        select(Export, Connection.account).join(Connection).where(Export.id == export_id)
+        select(Export, Connection.account).join(Connection).where(Export.id == claimed.export_id)
     ).one()
     session.expunge(export)
     scope = _scope_of(export, account)
@@ -198,9 +213,9 @@ def _make(
         for count, line in enumerate(lines_of(source, choice), 1):
             yield line
             if count % BATCH == 0:
+                watch()
                 begin_write(session)
-                until = utcnow() + lease
-                _write(session, export_id, attempt, rows=count, lease_until=until)
+                _write_or_leave(session, claimed, rows=count)
                 session.commit()
 
     with tempfile.TemporaryFile() as out:
@@ -209,7 +224,7 @@ def _make(
         out.seek(0)
         begin_write(session)
         lock_account(session, export.account_id)
-        _write(session, export_id, attempt, state="done", rows=rows, size=size)
+        _write_or_leave(session, claimed, state="done", rows=rows, size=size)
         _keep(session, sealer, export, out)
         told = {"report": export.report, "format": export.form, "rows": rows}
         told["filter"] = choice.facts()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time
@@ -18,8 +19,14 @@ import xlsxwriter
 from .cells import Value, plain_text
 from .table import Head
 
-#: What a spreadsheet begins a formula with, also in its wide forms, and what it skips before one.
-_FORMULA = tuple("=+-@＝＋－＠\t\r\n|")
+#: What a spreadsheet begins a formula with, also in its wide forms.
+_SIGNS = re.compile(r"[=+\-@|＝＋－＠\t\r\n]")
+#: Where it may begin one: at the beginning of a text, and behind what it takes for the end of a
+#: cell where another separator is usual, since there the quotes of RFC 4180 are none. Before a sign
+#: it skips spaces, seen or not, and quotes.
+_FORMULA = re.compile(
+    r"""\A(?=[\t\r\n])|(\A|[;\t\r\n])(?=(?:[^\S\t\r\n]|[\0"\u200b-\u200f\u2060\ufeff])*[=+\-@|＝＋－＠])"""
+)
 #: The most rows of a sheet, and the most characters of a cell.
 _SHEET_ROWS, _CELL_CHARACTERS = 1_048_576, 32_767
 #: The form of a column -> how a spreadsheet shows its values.
@@ -30,13 +37,13 @@ Lines = Iterable[list[Value]]
 
 def safe_text(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula; an apostrophe says that it is text."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text) if _SIGNS.search(text) else text
 
 
 def write_csv(out: IO[bytes], heads: Sequence[Head], lines: Lines) -> int:
-    """Write RFC 4180: UTF-8, CRLF, quoted where needed. Return how many lines there were."""
+    """Write RFC 4180: UTF-8, CRLF, all cells quoted. Return how many lines there were."""
     wrapped = io.TextIOWrapper(out, "utf-8", newline="", write_through=True)
-    writer = csv.writer(wrapped, lineterminator="\r\n")
+    writer = csv.writer(wrapped, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerow([safe_text(head.words) for head in heads])
     count = 0
     for count, line in enumerate(lines, 1):  # noqa: B007 - the last one is returned

@@ -7,11 +7,11 @@ appointments by their own day and start. Only a page's entities are read from th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
@@ -19,8 +19,9 @@ from ..database import AnySession
 from ..dialect import as_host_id, as_text
 from ..host.entities import host_entity, in_agencies
 from ..host.port import HostAdapter, native_ids
+from ..kept import kept
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
-from ..listing.columns import few, labelled, with_facts
+from ..listing.columns import few, labelled, record_columns, with_facts
 from ..listing.filters import Filters
 from ..listing.listing import ListPage, cut_page, read_cursor, write_cursor
 from ..listing.searching import starts_with
@@ -53,7 +54,14 @@ class Entities:
             .where(*self.conditions)
         )
 
-    def place(self, key: str, host_id: str) -> Any:
+    def behind(self, *, descending: bool) -> ColumnElement[bool]:
+        """Return the condition that a row stands behind the values of `place`."""
+        here = tuple_(*self.order)
+        pairs = zip(_PLACE, self.order, strict=False)
+        there = tuple_(*(bindparam(name, type_=column.type) for name, column in pairs))
+        return here < there if descending else here > there
+
+    def place(self, key: str, host_id: str) -> dict[str, Any] | None:
         """Return where a row stands in the order, None for one that cannot stand there."""
         values: list[Any] = [key]
         if len(self.order) == 3:
@@ -63,10 +71,11 @@ class Entities:
                 return None
             values = [moment.date(), moment.time()]
         natives = native_ids(self.id, [host_id])
-        if not natives:
-            return None
-        pairs = zip(self.order, [*values, natives[0]], strict=True)
-        return tuple_(*(literal(value, column.type) for column, value in pairs))
+        return dict(zip(_PLACE, [*values, natives[0]], strict=False)) if natives else None
+
+
+#: The parameters of a place, of which an order by two columns has two.
+_PLACE = ("place_0", "place_1", "place_2")
 
 
 def host_page(
@@ -79,21 +88,33 @@ def host_page(
     more: More,
 ) -> ListPage:
     """Return a page of entities; a row has what a row of the listing has."""
-    found = host_matching(scope, host, kind, filters)
     position = read_cursor(filters.before or filters.after, str)
-    place = found.place(position[0], position[1]) if position else None
     descending = filters.order(kind).descending != bool(filters.before)
-    keys = found.select(*(column.label(f"key_{n}") for n, column in enumerate(found.order)))
-    if place is not None:
-        here = tuple_(*found.order)
-        keys = keys.where(here < place if descending else here > place)
-    for column in found.order:
-        keys = keys.order_by(column.desc() if descending else column)
-    page = keys.limit(size + 1).cte("page")
-    statement = _rows(scope, host, kind, page, more)
-    for column in page.c:
-        statement = statement.order_by(column.desc() if descending else column)
-    rows = list(session.execute(statement))
+    asked = replace(filters, after="", before="")
+
+    def build() -> tuple[Entities, Select[Any]]:
+        found = host_matching(scope, host, kind, asked)
+        keys = found.select(*(column.label(f"key_{n}") for n, column in enumerate(found.order)))
+        if position:
+            keys = keys.where(found.behind(descending=descending))
+        for column in found.order:
+            keys = keys.order_by(column.desc() if descending else column)
+        page = keys.limit(size + 1).cte("page")
+        statement = _rows(scope, host, kind, page, more)
+        for column in page.c:
+            statement = statement.order_by(column.desc() if descending else column)
+        return found, statement
+
+    if filters.search.strip():
+        # Everybody searches for something else.
+        found, statement = build()
+    else:
+        key = ("host", kind.name, asked, position is not None, descending, size, more)
+        found, statement = kept(scope, host, key, build)
+    place = found.place(position[0], position[1]) if position else {}
+    if place is None:
+        return host_page(session, scope, host, kind, asked, size, more)
+    rows = list(session.execute(statement, place))
 
     def cursor(row: Any, number: int) -> str:
         key = row.key_0
@@ -101,8 +122,7 @@ def host_page(
             key = datetime.combine(row.key_0, row.key_1).strftime(_MOMENT)
         return write_cursor(key, row.host_id, number)
 
-    number = position[2] if position and place is not None else None
-    return cut_page(rows, filters, size, number, cursor)
+    return cut_page(rows, filters, size, position[2] if position else None, cursor)
 
 
 def _rows(scope: Scope, host: HostAdapter, kind: Kind, page: Any, more: More) -> Select[Any]:
@@ -115,7 +135,7 @@ def _rows(scope: Scope, host: HostAdapter, kind: Kind, page: Any, more: More) ->
     entity = few(every, select(native.label("id")), "entity")
     return with_facts(
         select(
-            model,
+            record_columns(kind),
             kind.settled.label("settled"),
             Mapping.state.label("state"),
             ours.label("host_id"),

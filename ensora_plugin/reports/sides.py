@@ -76,9 +76,9 @@ def all_rows(source: Source, filters: Filters) -> Iterator[Any]:
     while True:
         page = page_of(source, filters, BATCH)
         yield from page.rows
+        source.session.rollback()
         if not page.next:
             return
-        source.session.rollback()
         filters = replace(filters, after=page.next)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Select, case, func, literal, null
+from sqlalchemy import Select, Text, and_, case, cast, func, literal, null
 
 from ..automap.reasons import REASONS, UNTRIED
 from ..dialect import minute_of_day
@@ -83,7 +84,8 @@ class Summary:
 
 #: What is told of every report, with the words of it.
 _STATES = {"auto": "Auto", "user": "User", "ignored": "Ignored", "to-map": "To map"}
-_BY = (Mapping.state, "is_settled", "why", "day", "rendering")
+#: The days first: sorting by them tells most rows apart.
+_BY = ("day", Mapping.state, "is_settled", "why", "rendering", "refused_for")
 
 
 def summary_of(source: Source, choice: Choice) -> Summary:
@@ -92,8 +94,9 @@ def summary_of(source: Source, choice: Choice) -> Summary:
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     open_minutes: Counter[str] = Counter()
+    refusals: dict[str, Bar] = {}
     weeks: dict[date, Week] = {}
-    for row in source.session.execute(_counted(source, filters)):
+    for row in source.session.execute(_counted(source, filters), execution_options=_FEW):
         state = row.state or ("settled" if row.is_settled else "to-map")
         states[state] += row.records
         if state == "to-map" and source.side == "vendor":
@@ -103,6 +106,10 @@ def summary_of(source: Source, choice: Choice) -> Summary:
             monday = row.day - timedelta(days=row.day.weekday())
             week = weeks.setdefault(monday, Week(monday))
             week.minutes[_came(state, row.rendering)] += row.minutes
+        for code in _codes(row.refused_for):
+            bar = refusals.setdefault(code, _refused(code))
+            bar.count += row.records
+            bar.minutes += row.minutes or 0
     told = {code: REASONS.get(code, UNTRIED) for code in reasons}
     shown = {name: words for name, words in _STATES.items() if states[name] or name != "ignored"}
     return Summary(
@@ -112,7 +119,7 @@ def summary_of(source: Source, choice: Choice) -> Summary:
             Bar(told[code], count, {"show": "to-map", "why": code}, open_minutes[code])
             for code, count in reasons.most_common()
         ],
-        _refusals(source, filters) if source.kind is NOTE and source.side == "vendor" else [],
+        sorted(refusals.values(), key=lambda bar: -bar.count),
         [weeks[monday] for monday in sorted(weeks)],
     )
 
@@ -125,6 +132,16 @@ def _came(state: str, rendering: str | None) -> str:
     return "rendered" if rendering == "rendered" else "waiting"
 
 
+def _codes(refusals: str | None) -> set[str]:
+    """Return why the host did not render: one note may stand under several reasons."""
+    return {told["code"] for told in json.loads(refusals)} if refusals else set()
+
+
+def _refused(code: str) -> Bar:
+    words = code.replace("_", " ").capitalize()
+    return Bar(words, 0, {"show": "all", "refusal": code})
+
+
 def _counted(source: Source, filters: Filters) -> Select[Any]:
     """Count by all that the summary tells apart, in one pass."""
     if source.side == "host":
@@ -132,50 +149,35 @@ def _counted(source: Source, filters: Filters) -> Select[Any]:
     model: Any = source.kind.model
     columns = [Mapping.state, source.kind.settled.label("is_settled"), model.why.label("why")]
     if source.kind is not NOTE:
-        columns += [null().label("day"), null().label("rendering"), null().label("minutes")]
-        counted = matching(source.scope, source.kind, filters, *columns, _RECORDS)
-        return counted.group_by(*_BY[:3])
-    columns += [Note.date.label("day"), RenderingRow.state.label("rendering")]
-    counted = matching(source.scope, NOTE, filters, *columns, _MINUTES, _RECORDS)
-    return counted.outerjoin(RenderingRow, rendering_of_version(Mapping.host_id)).group_by(*_BY)
+        counted = matching(source.scope, source.kind, filters, *columns, *_UNDATED, _RECORDS)
+        return counted.group_by(Mapping.state, "is_settled", "why")
+    columns += [Note.date.label("day"), _RENDERING, _REFUSED_FOR, _MINUTES, _RECORDS]
+    counted = matching(source.scope, NOTE, filters, *columns)
+    # Most notes are rendered, which their mappings tell: only of the others it is looked up.
+    open_in = case((Mapping.unrendered, Mapping.host_id))
+    return counted.outerjoin(RenderingRow, rendering_of_version(open_in)).group_by(*_BY)
 
 
 def _entities(source: Source, filters: Filters) -> Select[Any]:
     found = host_matching(source.scope, source.host, source.kind, filters)
     columns = [Mapping.state, literal(False).label("is_settled"), null().label("why")]
     if source.kind is not NOTE:
-        columns += [null().label("day"), null().label("rendering"), null().label("minutes")]
-        return found.select(*columns, _RECORDS).group_by(Mapping.state)
+        return found.select(*columns, *_UNDATED, _RECORDS).group_by(Mapping.state)
     visit = found.table
     rendering = case((visit.c.rendered, literal("rendered"))).label("rendering")
     minutes = func.sum(minute_of_day(visit.c.end) - minute_of_day(visit.c.start)).label("minutes")
-    columns += [visit.c.date.label("day"), rendering, minutes]
-    return found.select(*columns, _RECORDS).group_by(Mapping.state, visit.c.date, "rendering")
+    columns += [visit.c.date.label("day"), rendering, null().label("refused_for"), minutes]
+    return found.select(*columns, _RECORDS).group_by(visit.c.date, Mapping.state, "rendering")
 
 
 _RECORDS = func.count().label("records")
 _MINUTES = func.sum(Note.end - Note.start).label("minutes")
-
-
-def _refusals(source: Source, filters: Filters) -> list[Bar]:
-    """Return why the host did not render: one note may stand under several reasons."""
-    statement = (
-        matching(source.scope, NOTE, filters, RenderingRow.refusals, Note.start, Note.end)
-        .join(RenderingRow, rendering_of_version(Mapping.host_id))
-        .where(RenderingRow.state.in_(_REFUSED))
-    )
-    counts: Counter[str] = Counter()
-    minutes: Counter[str] = Counter()
-    words: dict[str, str] = {}
-    for refusals, start, end in source.session.execute(statement, execution_options=_FEW):
-        for code in {told["code"]: told for told in refusals}:
-            counts[code] += 1
-            minutes[code] += 0 if start is None or end is None else end - start
-            words.setdefault(code, code.replace("_", " ").capitalize())
-    return [
-        Bar(words[code], count, {"show": "all", "refusal": code}, minutes[code])
-        for code, count in counts.most_common()
-    ]
-
-
+_UNDATED = [null().label(name) for name in ("day", "rendering", "refused_for", "minutes")]
+_RENDERING = case(
+    (and_(Mapping.host_id.is_not(None), ~Mapping.unrendered), literal("rendered")),
+    else_=RenderingRow.state,
+).label("rendering")
+_REFUSED_FOR = case(
+    (RenderingRow.state.in_(_REFUSED), cast(RenderingRow.refusals, Text)),
+).label("refused_for")
 _FEW = {"yield_per": 1000}

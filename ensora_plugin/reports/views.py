@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from flask import abort, redirect, request, session, url_for
+from flask import abort, current_app, redirect, request, session, url_for
+from markupsafe import Markup
 
 from ..automap.reasons import REASONS, UNTRIED
 from ..clock import utcnow
@@ -12,9 +14,15 @@ from ..kinds import NOTE, SITE
 from ..listing.conditions import NOT_TRIED
 from ..listing.filters import RENDERINGS, STATES, orders
 from ..window.htmx import fragment
-from ..window.views import offered_agencies, progress_context, tabs_context, window_page
+from ..window.views import (
+    offered_agencies,
+    print_once,
+    progress_context,
+    tabs_context,
+    window_page,
+)
 from ..window.web import bp, connection_of, needs, scope_of, standing_of, state_of_app
-from .cells import screen_text
+from .cells import record_of, screen_text
 from .choice import Choice
 from .exporting import remember
 from .grouping import groups_of
@@ -26,6 +34,8 @@ from .table import heads_of, lines_of
 
 #: So many rows are put on paper at once.
 PRINTED = 5000
+#: So many seconds counts of the host's side are kept.
+_FRESH = 30
 
 
 def report_of(slug: str) -> Report:
@@ -66,11 +76,26 @@ def _table_context(choice: Choice) -> dict[str, Any]:
         groups = groups_of(source, choice)
         return {"groups": groups, "page": None, "rows": [], "total": len(groups)}
     page = page_of(source, choice.filters)
-    rows = [
-        ([screen_text(column.cell(row)) for column in choice.columns], leads_to(choice, row))
-        for row in page.rows
-    ]
+    rows = _printed(choice, page.rows)
     return {"groups": [], "page": page, "rows": rows, "total": _total(source, choice)}
+
+
+def _printed(choice: Choice, rows: list[Any]) -> list[Markup]:
+    """Return rows as the table shows them; one that says what it said is made once."""
+    scope, heads = scope_of(), heads_of(choice)
+    shown = (choice.report.slug, choice.side, *(head.name for head in heads))
+    at = url_for("ensora.tab", slug=choice.report.kind.slug)
+
+    @cache
+    def template() -> Any:
+        return current_app.jinja_env.get_template("ensora/partials/report_row.html").module
+
+    def make(row: Any) -> Markup:
+        cells = [screen_text(column.cell(row)) for column in choice.columns]
+        printed: Markup = template().row_of(heads, cells, leads_to(choice, row))
+        return printed
+
+    return print_once((scope.account_id, scope.agencies, at, *shown), rows, None, make)
 
 
 def leads_to(choice: Choice, row: Any) -> str:
@@ -78,7 +103,7 @@ def leads_to(choice: Choice, row: Any) -> str:
     kind = choice.report.kind
     if kind is SITE and not scope_of().has_agency:
         return ""
-    if row[0] is not None:
+    if record_of(row) is not None:
         told = {"show": "all", "q": row[0].vendor_id, "inactive": 1}
     elif kind is NOTE:
         day = row.entity_date.isoformat() if row.entity_date else None
@@ -101,8 +126,16 @@ def _total(source: Source, choice: Choice) -> int | None:
     if filters.rendering or filters.refusal:
         return count()
     key = (*_counted_by(choice), filters.state)
-    found: int = state_of_app().counted.get(key, standing_of().stamp, count)
+    found: int = state_of_app().counted.get(key, _stamp(choice), count)
     return found
+
+
+def _stamp(choice: Choice) -> tuple[Any, ...]:
+    """Return what counts are kept by: nobody tells us what people change in the host."""
+    stamp = standing_of().stamp
+    if choice.side == "host":
+        stamp += (utcnow().timestamp() // _FRESH,)
+    return stamp
 
 
 def _counted_by(choice: Choice) -> tuple[Any, ...]:
@@ -121,7 +154,6 @@ def _bar_context(choice: Choice) -> dict[str, Any]:
         "renderings": RENDERINGS if report.kind is NOTE else {},
         "orders": orders(report.kind),
         "reasons": {} if host_side else reasons,
-        "formats": ("csv", "xlsx"),
     }
 
 
@@ -173,7 +205,7 @@ def _summary_context(choice: Choice) -> dict[str, Any]:
     key = ("summary", *_counted_by(choice), choice.filters.search)
     return {
         "choice": choice,
-        "summary": state_of_app().counted.get(key, standing_of().stamp, count),
+        "summary": state_of_app().counted.get(key, _stamp(choice), count),
     }
 
 

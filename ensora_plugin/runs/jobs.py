@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import EndedByPerson, EnsoraError, Fenced, Held
 from ..log import log
-from ..reports.exports import make_export
+from ..reports.exports import claim_export, extend_export, give_back, make_export
 from .heartbeat import beating
 from .processes import stopping
-from .runs import Claim, claim, release
+from .runs import Claim, claim, extend, release
 from .schedule import open_queue, ring
 from .sync import Stopped, perform
 
@@ -64,19 +64,41 @@ def work_export(export_id: int) -> None:
     """Make a large export, in the current application context; ends as `work_run` does."""
     if type(export_id) is not int:
         raise JobFailed("wrong_arguments")
-    state = cast("State", current_app.extensions["ensora"])
-    began = time.monotonic()
     try:
-        lease = state.settings.lease_seconds
-        made = make_export(state.session, state.host, state.sealer, export_id, lease)
+        _export(cast("State", current_app.extensions["ensora"]), export_id)
     except Exception as error:
         code = code_of(error)
         log.warning("export_failed", export=export_id, code=code, where=where(error))
         raise JobFailed(code) from None
     finally:
         current_app.extensions["sqlalchemy"].session.remove()
-    if made:
-        log.info("export_done", export=export_id, seconds=time.monotonic() - began)
+
+
+def _export(state: State, export_id: int) -> None:
+    session, lease = state.session, state.settings.lease_seconds
+    claimed = claim_export(session, export_id, lease)
+    if claimed is None:
+        return
+
+    def watch() -> None:
+        if stopping.requested:
+            raise Stopped
+
+    began, outcome = time.monotonic(), "export_done"
+    try:
+        with beating(state.engine, extend_export, claimed, lease):
+            make_export(session, state.host, state.sealer, claimed, watch)
+    except Fenced:
+        outcome = "export_taken_over"
+    except BaseException as error:
+        session.rollback()
+        # Asked to stop, between two batches or by the alarm that then rings, it did nothing wrong.
+        stopped = stopping.requested and isinstance(error, Stopped | OutOfTime)
+        give_back(session, claimed, failed=not stopped)
+        if not stopped:
+            raise
+        outcome = "export_released"
+    log.info(outcome, export=export_id, seconds=time.monotonic() - began)
 
 
 def code_of(error: Exception) -> str:
@@ -102,7 +124,7 @@ def _work(state: State, run_id: int) -> None:
     facts = {"run": run_id, "account_id": claimed.account_id, "attempt": claimed.fence}
     log.info("run_claimed", **facts)
     try:
-        with beating(state.engine, claimed, lease):
+        with beating(state.engine, extend, claimed, lease):
             _perform(state, claimed, began)
         outcome = "run_done"
     except Fenced:

@@ -222,6 +222,20 @@ def ask_to_stop(
     return found is not None
 
 
+def extend(session: Session, claimed: Claim, lease_seconds: float) -> bool:
+    """Extend the lease of a run; return False where it is not ours any more; commits."""
+    begin_write(session)
+    ours = session.execute(
+        update(Run)
+        .where(Run.id == claimed.run_id, Run.fence == claimed.fence, Run.state == "running")
+        .values(lease_until=utcnow() + timedelta(seconds=lease_seconds))
+        .returning(Run.id)
+        .execution_options(synchronize_session=False)
+    ).scalar()
+    session.commit()
+    return ours is not None
+
+
 def release(session: Session, claimed: Claim, *, died: bool = False) -> None:
     """Give a run back before its end, to be gone on with after those that wait by now; commits.
 

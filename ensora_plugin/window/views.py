@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -130,7 +131,7 @@ def _rows_context(kind: Kind) -> dict[str, Any]:
 
 def _printed(kind: Kind, rows: list[Any]) -> list[Markup]:
     """Return rows of a list as the page shows them; one that says what it said is made once."""
-    scope, pages, memory = scope_of(), _pages_of(kind, rows), state_of_app().printed
+    scope, pages = scope_of(), _pages_of(kind, rows)
     at = url_for("ensora.tab", slug=kind.slug)
     whose = (scope.account_id, scope.agencies, scope.actor, at, *pages)
 
@@ -145,8 +146,18 @@ def _printed(kind: Kind, rows: list[Any]) -> list[Markup]:
 
     # Undo is offered for a day.
     hour = utcnow().replace(minute=0, second=0, microsecond=0)
+    return print_once(whose, rows, hour, make)
+
+
+def print_once(
+    whose: Any, rows: list[Any], stamp: Any, make: Callable[[Any], Markup]
+) -> list[Markup]:
+    """Make of rows what a page shows, and keep it under all that they say as long as the stamp
+    stands; `whose`: what else it depends on.
+    """
+    memory = state_of_app().printed
     keys = [(whose, msgspec.msgpack.encode(tuple(row), enc_hook=_plain)) for row in rows]
-    return [memory.get(key, hour, partial(make, row)) for key, row in zip(keys, rows, strict=True)]
+    return [memory.get(key, stamp, partial(make, row)) for key, row in zip(keys, rows, strict=True)]
 
 
 def _plain(value: Any) -> Any:
