@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
-from sqlalchemy.orm import Bundle, aliased
+from sqlalchemy.orm import aliased
 
 from ..access import Scope
 from ..dialect import as_host_id, pinned_join
@@ -36,16 +36,14 @@ def with_columns(
     entity = _mapped_entities(scope, host, kind, page)
     statement: Any = (
         select(
-            _record(kind),
-            model.id.label("id"),
-            model.sort_key.label("sort_key"),
+            *record_columns(kind),
             kind.settled.label("settled"),
             Mapping.state.label("state"),
             Mapping.host_id.label("host_id"),
             Mapping.by.label("by"),
             Mapping.at.label("at"),
             Mapping.reason.label("reason"),
-            func.coalesce(Mapping.version, 0).label("version"),
+            func.coalesce(Mapping.version, 0).label("mapping_version"),
             # Only a mapping of a person is deleted, so only there it matters what stands on it.
             case((Mapping.state == "user", dependents_of(kind)), else_=0).label("dependents"),
             *labelled(entity),
@@ -77,10 +75,10 @@ def with_facts(
 _UNSHOWN = frozenset(("checksum", "modified_at", "match_key", "suggested_by", "touched", "seen"))
 
 
-def _record(kind: Kind) -> Any:
-    """The record as the first column of a row; not the ORM's, of which a page would make fifty."""
+def record_columns(kind: Kind) -> list[Any]:
+    """Return the columns of a record; not the ORM's record, of which a page would make fifty."""
     shown = (one.key for one in kind.model.__mapper__.column_attrs if one.key not in _UNSHOWN)
-    return Bundle("record", *(getattr(kind.model, name) for name in shown))
+    return [getattr(kind.model, name) for name in shown]
 
 
 def _mapped_entities(scope: Scope, host: HostAdapter, kind: Kind, page: Any) -> Any:
@@ -238,7 +236,6 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             RenderingRow.applied.label("applied"),
             RenderingRow.signatures.label("signatures"),
             standing_version(Note.account_id, Note.vendor_id, Mapping.host_id).label("standing"),
-            Note.date.label("date"),
             client.host_id.label("client_is"),
             staff.host_id.label("staff_is"),
             agency.host_id.label("agency_is"),

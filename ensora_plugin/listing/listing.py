@@ -69,11 +69,11 @@ def list_page(
     """Return a page of at most `size` rows that the actor may see."""
     position = read_cursor(filters.before or filters.after)
     statement = _kept_page(scope, host, kind, filters, position, size, columns)
-    rows = list(session.execute(statement, _values(filters, position)))
+    rows = _read(session, statement, _values(filters, position))
     column = filters.order(kind).column
 
     def cursor(row: Any, number: int) -> str:
-        return write_cursor(getattr(row[0], column), row.id, number)
+        return write_cursor(getattr(row, column), row.id, number)
 
     return cut_page(rows, filters, size, position[2] if position else None, cursor)
 
@@ -121,7 +121,7 @@ def list_row(
         return with_columns(scope, host, kind, one)
 
     statement = kept(scope, host, (kind.name, "row"), build)
-    return session.execute(statement, {"record_id": record_id}).first()
+    return next(iter(_read(session, statement, {"record_id": record_id})), None)
 
 
 def list_some(
@@ -132,7 +132,12 @@ def list_some(
         kind.model.id.in_(ids), kind.model.account_id == scope.account_id, scope.sees(kind)
     )
     rows = with_columns(scope, host, kind, some)
-    return list(session.execute(_ordered(rows, kind, Filters())))
+    return _read(session, _ordered(rows, kind, Filters()))
+
+
+def _read(session: AnySession, statement: Any, values: dict[str, Any] | None = None) -> list[Any]:
+    """Return the rows as the database has them: the ORM would make each once more."""
+    return list(session.connection().execute(statement, values))
 
 
 def _kept_page(

@@ -20,7 +20,7 @@ from ..dialect import as_host_id, as_text
 from ..host.entities import host_entity, in_agencies
 from ..host.port import HostAdapter, native_ids
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
-from ..listing.columns import few, labelled, with_facts
+from ..listing.columns import few, labelled, record_columns, with_facts
 from ..listing.filters import Filters
 from ..listing.listing import ListPage, cut_page, read_cursor, write_cursor
 from ..listing.searching import starts_with
@@ -93,7 +93,7 @@ def host_page(
     statement = _rows(scope, host, kind, page, more)
     for column in page.c:
         statement = statement.order_by(column.desc() if descending else column)
-    rows = list(session.execute(statement))
+    rows = list(session.connection().execute(statement))
 
     def cursor(row: Any, number: int) -> str:
         key = row.key_0
@@ -106,7 +106,7 @@ def host_page(
 
 
 def _rows(scope: Scope, host: HostAdapter, kind: Kind, page: Any, more: More) -> Select[Any]:
-    """SELECT what the cells of a page read, the vendor's record first."""
+    """SELECT what the cells of a page read."""
     model: Any = kind.model
     every = host_entity(host, scope.account, kind)
     # The last column of a page is its entity's id, in the host's own type or as the directory's.
@@ -115,7 +115,7 @@ def _rows(scope: Scope, host: HostAdapter, kind: Kind, page: Any, more: More) ->
     entity = few(every, select(native.label("id")), "entity")
     return with_facts(
         select(
-            model,
+            *record_columns(kind),
             kind.settled.label("settled"),
             Mapping.state.label("state"),
             ours.label("host_id"),

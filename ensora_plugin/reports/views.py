@@ -78,8 +78,8 @@ def leads_to(choice: Choice, row: Any) -> str:
     kind = choice.report.kind
     if kind is SITE and not scope_of().has_agency:
         return ""
-    if row[0] is not None:
-        told = {"show": "all", "q": row[0].vendor_id, "inactive": 1}
+    if row.vendor_id is not None:
+        told = {"show": "all", "q": row.vendor_id, "inactive": 1}
     elif kind is NOTE:
         day = row.entity_date.isoformat() if row.entity_date else None
         told = {"show": "to-map", "since": day, "until": day}

@@ -62,9 +62,9 @@ def ignore_question(slug: str, record_id: int) -> Any:
     row = row_of(kind, record_id)
     if row.state == "ignored" or why_not_changed(row):
         return answer(kind, record_id)
-    words = in_words(foresee(desk_of(), kind, row[0])) if row.host_id else ""
+    words = in_words(foresee(desk_of(), kind, row)) if row.host_id else ""
     button = f"Ignore {kind.noun.lower()}"
-    ask = Ask("ignore", words, button, {"seen": row.version}, reason=True)
+    ask = Ask("ignore", words, button, {"seen": row.mapping_version}, reason=True)
     return answer(kind, record_id, ask=ask)
 
 

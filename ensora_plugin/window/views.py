@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from flask import current_app, redirect, render_template, request, session, url_for
 from markupsafe import Markup
-from sqlalchemy import Row
 
 from ..clock import utcnow
 from ..kinds import BY_SLUG, KINDS, NOTE, SITE, Kind
@@ -145,13 +144,9 @@ def _printed(kind: Kind, rows: list[Any]) -> list[Markup]:
 
     # Undo is offered for a day.
     hour = utcnow().replace(minute=0, second=0, microsecond=0)
-    keys = [(whose, msgspec.msgpack.encode(tuple(row), enc_hook=_plain)) for row in rows]
+    # A host may have for an id what is no value of MessagePack.
+    keys = [(whose, msgspec.msgpack.encode(tuple(row), enc_hook=repr)) for row in rows]
     return [memory.get(key, hour, partial(make, row)) for key, row in zip(keys, rows, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    """Return a record's columns, or what a host has for an id, as a key wants them."""
-    return tuple(value) if isinstance(value, Row) else repr(value)
 
 
 def views_of(kind: Kind, rows: list[Any]) -> list[RowView]:
