@@ -126,8 +126,6 @@ def _with_directory(
             Directory.host_id == Mapping.host_id,
         ),
     )
-    if kind.by_site:
-        statement = statement.add_columns(_home_agency(kind).label("home_agency"))
     if kind is USER:
         statement = statement.add_columns(_site_names(scope).label("site_names"))
     if kind is STUDENT:
@@ -191,10 +189,12 @@ def _site_names(scope: Scope) -> Any:
     )
 
 
-def _home_agency(kind: Kind) -> Any:
-    """The agency that a site of the record is mapped to: where a new entity would belong."""
+def home_agency(kind: Kind) -> list[ColumnElement[Any]]:
+    """Return the agency that a site of the record is mapped to: where a new entity would belong."""
+    if not kind.by_site:
+        return []
     home = aliased(Mapping, name="home_mapping")
-    return (
+    found = (
         select(func.min(home.host_id))
         .select_from(
             pinned_join(
@@ -215,6 +215,7 @@ def _home_agency(kind: Kind) -> Any:
         .correlate(kind.model)
         .scalar_subquery()
     )
+    return [found.label("home_agency")]
 
 
 def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: Any) -> Select[Any]:

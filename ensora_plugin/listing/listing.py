@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
+    literal_column,
     select,
     true,
     tuple_,
@@ -25,13 +26,13 @@ from sqlalchemy import (
 
 from ..access import Scope
 from ..database import AnySession
-from ..dialect import pinned_join
+from ..dialect import among
 from ..host.port import HostAdapter
 from ..joins import mapping_of
 from ..kept import kept
 from ..kinds import Kind
 from ..models import Mapping
-from .columns import with_columns
+from .columns import home_agency, with_columns
 from .conditions import bounds_of, let_through
 from .filters import Filters
 from .searching import sought, words_of
@@ -118,7 +119,7 @@ def list_row(
             kind.model.account_id == scope.account_id,
             scope.sees(kind),
         )
-        return with_columns(scope, host, kind, one)
+        return with_columns(scope, host, kind, one, lambda _entity: home_agency(kind))
 
     statement = kept(scope, host, (kind.name, "row"), build)
     return next(iter(_read(session, statement, {"record_id": record_id})), None)
@@ -137,7 +138,7 @@ def list_some(
 
 def _read(session: AnySession, statement: Any, values: dict[str, Any] | None = None) -> list[Any]:
     """Return the rows as the database has them: the ORM would make each once more."""
-    return list(session.connection().execute(statement, values))
+    return list(session.connection().execute(statement, values).all())
 
 
 def _kept_page(
@@ -158,7 +159,9 @@ def _kept_page(
     key = (kind.name, form, report, place, bounds, typed, days)
 
     def build() -> Any:
-        keys = _keys(scope, kind, filters, position, size + 1)
+        # As a parameter it would be taken for many rows by every plan that PostgreSQL keeps.
+        most = literal_column(str(size + 1))
+        keys = _keys(scope, kind, filters, position, most)
         return _ordered(columns(scope, host, kind, keys), kind, filters)
 
     return kept(scope, host, key, build)
@@ -173,7 +176,7 @@ def _values(filters: Filters, position: tuple[str, int, int] | None) -> dict[str
 
 
 def _keys(
-    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None, most: int
+    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None, most: Any
 ) -> Any:
     """SELECT the ids of at most so many of the page's records, in the order of the list (or against
     it).
@@ -190,11 +193,12 @@ def _keys(
         return page(rows, most)
     # Either way by itself is slow where the other one is quick; a page of none costs nothing.
     wanted = sought(scope, kind, filters.search)
-    table = kind.model.__table__
-    found = pinned_join(wanted.ids, table, table.c.id == wanted.ids.c.id)
-    few = page(rows.select_from(found), case((wanted.few, most), else_=0))
-    many = page(rows.where(wanted.condition), case((wanted.few, 0), else_=most))
-    return union_all(*(select(part.subquery()) for part in (few, many)))
+    found = among(kind.model.id, select(wanted.ids.c.id))
+    few = page(rows.where(found), case((wanted.few, most), else_=0))
+    many = page(rows.where(wanted.met), case((wanted.few, 0), else_=most))
+    either = union_all(*(select(part.subquery()) for part in (few, many))).subquery("either")
+    # What is joined with a page has to be planned for a page.
+    return select(either).limit(most)
 
 
 def _behind(

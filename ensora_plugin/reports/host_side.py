@@ -93,7 +93,7 @@ def host_page(
     statement = _rows(scope, host, kind, page, more)
     for column in page.c:
         statement = statement.order_by(column.desc() if descending else column)
-    rows = list(session.connection().execute(statement))
+    rows = list(session.connection().execute(statement).all())
 
     def cursor(row: Any, number: int) -> str:
         key = row.key_0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -106,12 +106,22 @@ def _states_context(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _bar_context(kind: Kind) -> dict[str, Any]:
-    return _states_context(kind) | {
-        "agencies": _summary().agencies if kind is not SITE else {},
-        "renderings": RENDERINGS if kind is NOTE else {},
-        "orders": orders(kind),
-    }
+def _bar(kind: Kind) -> str:
+    """Return the filters of a tab as its page shows them; those that say what they said are made
+    once.
+    """
+    states = _states_context(kind)
+    agencies = _summary().agencies if kind is not SITE else {}
+    said = (states["filters"], states["suggested"], *states["counts"].items(), *agencies.items())
+
+    def make() -> str:
+        renderings = RENDERINGS if kind is NOTE else {}
+        more = {"agencies": agencies, "renderings": renderings, "orders": orders(kind)}
+        return render_template("ensora/partials/filters.html", **states, **more)
+
+    key = (url_for("ensora.tab", slug=kind.slug), said)
+    bar: str = state_of_app().printed.get(key, None, make)
+    return bar
 
 
 def _rows_context(kind: Kind) -> dict[str, Any]:
@@ -131,22 +141,24 @@ def _printed(kind: Kind, rows: list[Any]) -> list[Markup]:
     """Return rows of a list as the page shows them; one that says what it said is made once."""
     scope, pages, memory = scope_of(), _pages_of(kind, rows), state_of_app().printed
     at = url_for("ensora.tab", slug=kind.slug)
-    whose = (scope.account_id, scope.agencies, scope.actor, at, *pages)
+    whose = repr((scope.account_id, scope.agencies, scope.actor, at, *pages)).encode()
 
     @cache
     def template() -> Any:
         found = current_app.jinja_env.get_template("ensora/partials/row.html")
         return found.make_module({"rows": (), **places_of_rows()})
 
-    def make(row: Any) -> Markup:
-        printed: Markup = template().row_of(row_view(row, scope, kind, at=at, pages=pages))
+    def make(number: int) -> Markup:
+        view = row_view(rows[number], scope, kind, at=at, pages=pages)
+        printed: Markup = template().row_of(view)
         return printed
 
     # Undo is offered for a day.
     hour = utcnow().replace(minute=0, second=0, microsecond=0)
     # A host may have for an id what is no value of MessagePack.
-    keys = [(whose, msgspec.msgpack.encode(tuple(row), enc_hook=repr)) for row in rows]
-    return [memory.get(key, hour, partial(make, row)) for key, row in zip(keys, rows, strict=True)]
+    keys = [whose + msgspec.msgpack.encode(tuple(row), enc_hook=repr) for row in rows]
+    printed: list[Markup] = memory.get_all(keys, hour, make)
+    return printed
 
 
 def views_of(kind: Kind, rows: list[Any]) -> list[RowView]:
@@ -257,7 +269,7 @@ def tab(slug: str) -> Any:
     context = {**tabs_context(kind), **progress_context(), "polls": 0}
     if closed(kind):
         return window_page("closed.html", kind=kind, **context), 403
-    context |= _bar_context(kind) | _rows_context(kind)
+    context |= {"bar": _bar(kind)} | _rows_context(kind)
     return window_page("tab.html", notice=session.pop("ensora_notice", None), **context)
 
 
