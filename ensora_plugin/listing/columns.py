@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, TableClause, and_, case, func, literal, select
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
@@ -101,8 +101,12 @@ def _mapped_entities(scope: Scope, host: HostAdapter, kind: Kind, page: Any) -> 
 
 def few(every: Any, ids: Select[Any], name: str) -> Any:
     """The entities of some ids, found before anything else is joined: SQLite reads a SELECT of
-    several tables whole that stands where a row may have no counterpart.
+    several tables whole that stands where a row may have no counterpart. One of a single table it
+    looks up by itself.
     """
+    tables = every.element.get_final_froms()
+    if len(tables) == 1 and isinstance(tables[0], TableClause):
+        return every.element.subquery(name)
     asked = ids.distinct().subquery("asked")
     found = select(*every.c).select_from(pinned_join(asked, every, every.c.id == asked.c.id))
     return found.cte(name).prefix_with("MATERIALIZED")

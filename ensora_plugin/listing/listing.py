@@ -160,7 +160,7 @@ def _kept_page(
 
     def build() -> Any:
         # As a parameter it would be taken for many rows by every plan that PostgreSQL keeps.
-        most = literal_column(str(size + 1))
+        most: Any = literal_column(str(size + 1))
         keys = _keys(scope, kind, filters, position, most)
         return _ordered(columns(scope, host, kind, keys), kind, filters)
 
