@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from ..access import Scope
 from ..database import AnySession
-from ..dialect import among
+from ..dialect import among, pinned_join
 from ..host.port import HostAdapter
 from ..joins import mapping_of
 from ..kept import kept
@@ -193,8 +193,11 @@ def _keys(
         return page(rows, most)
     # Either way by itself is slow where the other one is quick; a page of none costs nothing.
     wanted = sought(scope, kind, filters.search)
-    found = among(kind.model.id, select(wanted.ids.c.id))
-    few = page(rows.where(found), case((wanted.few, most), else_=0))
+    table = kind.model.__table__
+    found = pinned_join(wanted.ids, table, table.c.id == wanted.ids.c.id)
+    # The join makes SQLite begin with what was found; the condition, PostgreSQL.
+    those = rows.select_from(found).where(among(table.c.id, select(wanted.ids.c.id)))
+    few = page(those, case((wanted.few, most), else_=0))
     many = page(rows.where(wanted.met), case((wanted.few, 0), else_=most))
     either = union_all(*(select(part.subquery()) for part in (few, many))).subquery("either")
     # What is joined with a page has to be planned for a page.
