@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browsing import page_of, sign_in
-from tests.test_browser_thread import chromium, demo
+from tests.test_browser_thread import demo
 
-__all__ = ["chromium", "demo"]
+__all__ = ["demo"]
 
 
 @pytest.fixture

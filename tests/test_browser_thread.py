@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from demo.redis_server import free_port
-from tests.browsing import browser, page_of, sign_in
+from tests.browsing import page_of, sign_in
 
 ROOT = Path(__file__).parents[1]
 FACTS = (
@@ -57,12 +57,6 @@ def _ready(process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> 
             return found[1]
         time.sleep(0.1)
     raise AssertionError(log.read_text())
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from demo.data import build_world
 from demo.host.models import Login
-from tests.browsing import browser, page_of, sign_in
+from tests.browsing import page_of, sign_in
 from tests.practices import Practice
 from tests.served import served
 from tests.window import open_window
@@ -36,12 +36,6 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
 def address(practice: Practice) -> Iterator[str]:
     with served(practice.app) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @contextmanager
