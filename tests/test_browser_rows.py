@@ -43,7 +43,7 @@ def test_a_choice_is_undone_from_where_it_is_told(page: Page) -> None:
     row.locator("[role=option]:not([aria-disabled]):not(.e-verb)").first.click()
     expect(row.get_by_text("User", exact=True)).to_be_visible()
     expect(row.get_by_role("button", name="Undo")).to_be_visible()
-    expect(toast(page)).to_contain_text("Student mapped")
+    expect(toast(page)).to_contain_text(" mapped to ")
     toast(page).get_by_role("button", name="Undo").click()
     expect(row.get_by_text("None", exact=True)).to_be_visible()
     expect(toast(page)).to_contain_text("Undone")

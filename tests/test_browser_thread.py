@@ -122,7 +122,7 @@ def test_3_a_row_is_mapped_from_its_drop_down_without_a_page_load(page: Page) ->
     changed = page.locator(f"#{row_id}")
     expect(changed.get_by_text("User", exact=True)).to_be_visible()
     expect(changed.get_by_role("combobox")).to_have_value(name)
-    expect(page.get_by_role("status").filter(has_text="Student mapped")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=" mapped to ")).to_be_visible()
     assert page.evaluate("window.sameDocument") is True
     delete = changed.get_by_role("button", name=re.compile("Delete mapping"))
     delete.click()

@@ -172,11 +172,8 @@ def nearest_of(kind: Kind, row: Any) -> Nearest | None:
         span = f"{time_text(row.nearest_start)}–{time_text(row.nearest_end)}"
         return Nearest(row.nearest, f"{day_text(row.nearest_date)}, {span}", "")
     differ = unequal(kind, row, "nearest")
-    agree = [_FIELDS.get(name, name.replace("_", " ")) for name in kind.compared]
-    agree = [name for name in agree if name not in differ]
-    told = [f"{_list(differ)} differ{'' if len(differ) > 1 else 's'}"] if differ else []
-    if agree:
-        told.insert(0, f"{_list(agree)} agree{'' if len(agree) > 1 else 's'}")
+    agree = [name for name in map(_field, kind.compared) if name not in differ]
+    told = filter(None, (_said(agree, "agree"), _said(differ, "differ")))
     if kind is SITE:
         return Nearest(row.nearest, row.nearest_name, "")
     name = f"{row.nearest_first_name} {row.nearest_last_name}".strip()
@@ -187,10 +184,29 @@ def nearest_of(kind: Kind, row: Any) -> Nearest | None:
 def unequal(kind: Kind, row: Any, entity: str) -> list[str]:
     """Name the compared fields in which a record and an entity of its row are not equal."""
     return [
-        _FIELDS.get(name, name.replace("_", " "))
+        _field(name)
         for name in kind.compared
         if text_key(str(getattr(row, name))) != text_key(str(getattr(row, f"{entity}_{name}")))
     ]
+
+
+def agreeing(kind: Kind, record: Any, entity: Any) -> str:
+    """Say in which compared fields a record and an entity of the host are equal; blank ones are
+    not.
+    """
+    keys = {
+        name: [text_key(str(getattr(one, name) or "")) for one in (record, entity)]
+        for name in kind.compared
+    }
+    return _said([_field(name) for name, (own, its) in keys.items() if own and own == its], "agree")
+
+
+def _said(fields: list[str], verb: str) -> str:
+    return f"{_list(fields)} {verb}{'' if len(fields) > 1 else 's'}" if fields else ""
+
+
+def _field(name: str) -> str:
+    return _FIELDS.get(name, name.replace("_", " "))
 
 
 def _list(names: list[str]) -> str:
@@ -207,8 +223,7 @@ def remark(kind: Kind, row: Any, vanished: bool, hidden: bool) -> str:
     differs = ""
     if row.names_differ and row.state in ("auto", "user") and not vanished:
         fields = unequal(kind, row, "entity") or ["name"]
-        differs = f"{_list(fields)} differ{'' if len(fields) > 1 else 's'}"
-        differs += " now" if row.state == "auto" else ""
+        differs = f"{_said(fields, 'differ')}{' now' if row.state == 'auto' else ''}"
     if kind is NOTE and row.host_id:
         drift = [] if vanished or hidden else drift_said(row)
         return _join(by, gone, *drift, source_said(row))
