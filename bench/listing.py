@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Select, event, func, or_, select
+from sqlalchemy import Select, bindparam, event, func, or_, select, update
 
 from demo.host import create_app
 from demo.host.adapter import DemoHost
@@ -51,6 +51,8 @@ class Told:
     raw: int
     zipped: int
     correct: bool
+    #: What the database takes for a change of one row and nothing else.
+    floor: float | None = None
 
     def in_words(self) -> str:
         kept = f"{self.raw / 1000:.1f} KB, {self.zipped / 1000:.1f} gzipped"
@@ -76,6 +78,7 @@ def measure(rows: int, db: str, seed: int) -> Iterator[Measurement]:
                         rows,
                         db,
                         one.seconds,
+                        one.floor,
                         correct=one.correct,
                         peak_mb=peak,
                         peers=beside.get(_LIKE.get(name, name), {}),
@@ -154,7 +157,20 @@ class Person:
         with self.engine.connect() as connection:
             saved = {(row.vendor_id, row.host_id) for row in connection.execute(pairs)}
         correct = saved >= {(f"st{number}", str(number)) for number in numbers}
-        return Told(seconds, queries, len(answer.data), len(gzip.compress(answer.data)), correct)
+        size = len(answer.data), len(gzip.compress(answer.data))
+        return Told(seconds, queries, *size, correct, self._least_save(rounds))
+
+    def _least_save(self, rounds: int) -> float:
+        """Return the median seconds of a transaction that changes one row of a mapping."""
+        number = bindparam("number")
+        change = update(Mapping).where(Mapping.id == number).values(version=Mapping.version + 1)
+        took = []
+        for each in range(1, rounds + 1):
+            began = time.perf_counter()
+            with self.engine.begin() as connection:
+                connection.execute(change, {"number": each})
+            took.append(time.perf_counter() - began)
+        return median(took)
 
     def timed(self, do: Callable[[], Any], rounds: int) -> tuple[Any, float, int]:
         """Return the last answer, the median seconds, and how many queries of the plugin one sent.

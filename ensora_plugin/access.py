@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from .automap.outcome import unmapped
+from .dialect import among
 from .host.port import ALL, Actor
 from .kinds import NOTE, SITE, STUDENT, USER, Kind
 from .models import Mapping, Membership, Note, Site, Student
@@ -63,7 +64,7 @@ class Scope:
 
 
 def _sites(scope: Scope) -> ColumnElement[bool]:
-    mapped = Site.vendor_id.in_(scope.mapped_sites())
+    mapped = among(Site.vendor_id, scope.mapped_sites())
     # Whoever may map has to see what waits to be mapped.
     return or_(mapped, unmapped(SITE, scope.account_id)) if scope.may("map") else mapped
 
@@ -73,15 +74,15 @@ def _users(scope: Scope) -> ColumnElement[bool]:
         Membership.account_id == scope.account_id,
         Membership.kind == USER.name,
         Membership.vendor_id == USER.model.vendor_id,
-        Membership.site_id.in_(scope.mapped_sites()),
+        among(Membership.site_id, scope.mapped_sites()),
     )
 
 
 _VISIBLE: dict[str, Callable[[Scope], ColumnElement[bool]]] = {
     SITE.name: _sites,
-    STUDENT.name: lambda scope: Student.site_id.in_(scope.mapped_sites()),
+    STUDENT.name: lambda scope: among(Student.site_id, scope.mapped_sites()),
     USER.name: _users,
-    NOTE.name: lambda scope: Note.site_id.in_(scope.mapped_sites()),
+    NOTE.name: lambda scope: among(Note.site_id, scope.mapped_sites()),
 }
 
 

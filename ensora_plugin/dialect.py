@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Date,
     SQLColumnExpression,
     String,
@@ -29,6 +30,34 @@ def one_of(column: SQLColumnExpression[str], name: str, dialect: str) -> ColumnE
         # One parameter, and one text of the statement, for any number of them.
         return column == any_(bindparam(name, type_=postgresql.ARRAY(String)))
     return column.in_(bindparam(name, expanding=True))
+
+
+class _Among(FunctionElement[bool]):
+    """That a column holds one of the values that a subquery finds, which stands by itself."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "ensora_among"
+
+
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    column, some = (compiler.process(part, **kw) for part in element.clauses)
+    return f"{column} IN {some}"
+
+
+@compiles(_Among)
+def _among(element: Any, compiler: Any, **kw: Any) -> str:
+    # Found first, and taken for few: as a join they are guessed at, and read for every row.
+    column, some = (compiler.process(part, **kw) for part in element.clauses)
+    return f"{column} = ANY (ARRAY{some})"
+
+
+def among(column: SQLColumnExpression[Any], some: Any) -> ColumnElement[bool]:
+    """Return the condition that a column holds one of few values that a SELECT of one column finds,
+    whatever stands in the row.
+    """
+    return _Among(column, some.scalar_subquery())
 
 
 class _TextOf(FunctionElement[str]):

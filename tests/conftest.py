@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 from sqlalchemy.engine import make_url
 
 from demo.data import World, build_world
+from tests.browsing import browser
 from tests.practices import Practice, open_demo, open_other
 from tests.servers import Postgres, fresh_database, postgres
 
@@ -51,6 +53,13 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    # Not for the whole session: where Playwright waits, an event loop runs in this thread.
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

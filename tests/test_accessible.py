@@ -17,7 +17,7 @@ from demo.data import build_world
 from ensora_plugin.clock import utcnow
 from ensora_plugin.models import Connection, Export, Feed, Mapping, RenderingRow, Student
 from tests.accessible import findings
-from tests.browsing import browser, page_of, sign_in
+from tests.browsing import page_of, sign_in
 from tests.practices import Practice
 from tests.served import served
 from tests.window import open_window
@@ -59,12 +59,6 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
 def address(practice: Practice) -> Iterator[str]:
     with served(practice.app) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture(params=["light", "dark"])

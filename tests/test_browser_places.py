@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from demo.data import World, build_world
 from ensora_plugin.clock import utcnow
 from ensora_plugin.models import Connection, Feed
-from tests.browsing import browser, page_of, sign_in
+from tests.browsing import page_of, sign_in
 from tests.deployment import Deployment, deployed
 from tests.served import served
 
@@ -29,12 +29,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         deployment.worker("--workers", "1")
         deployment.until(deployment.ended(1))
         yield deployment
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from demo.data import build_world
 from tests.accessible import findings
-from tests.browsing import browser, page_of, sign_in
+from tests.browsing import page_of, sign_in
 from tests.served import served
 from tests.window import open_window
 
@@ -26,8 +26,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Page]:
-    with browser() as chromium, page_of(chromium, address) as page:
+def page(chromium: Browser, address: str) -> Iterator[Page]:
+    with page_of(chromium, address) as page:
         sign_in(page, "ada")
         yield page
 
@@ -82,9 +82,9 @@ def test_a_manager_finds_what_is_not_mapped_and_takes_it_along(page: Page, tmp_p
     expect(page.get_by_text("No such client")).to_be_visible()
 
 
-def test_nothing_of_a_report_is_wider_than_a_phone(address: str) -> None:
+def test_nothing_of_a_report_is_wider_than_a_phone(chromium: Browser, address: str) -> None:
     phone = {"width": 390, "height": 800}
-    with browser() as chromium, page_of(chromium, address, viewport=phone) as page:
+    with page_of(chromium, address, viewport=phone) as page:
         sign_in(page, "ada")
         for path in ("clients/", "appointments/?since=2026-10-01", "staff/print"):
             page.goto(f"/synchronization/reports/{path}")

@@ -144,6 +144,21 @@ def test_staff_who_are_taken_say_by_whom(practice: Practice) -> None:
     assert jo.sub == "jo@clinic.example · taken by Jo Keller"
 
 
+def test_an_option_says_what_it_has_in_common_with_the_record(
+    practice: Practice, mina: int
+) -> None:
+    def said(slug: str, row: int, search: str) -> list[str]:
+        query = {"q": search}
+        address = f"{PREFIX}/{slug}/{row}/options"
+        page = Person(practice.app, "ada").http.get(address, query_string=query).text
+        return re.findall(r'e-agrees">(.*?)</span>', page)
+
+    assert said("clients", mina, "zed") == []
+    assert said("clients", mina, "aa") == ["last name agrees"]
+    jo = record(practice, "staff", User.first_name == "Jo").id
+    assert said("staff", jo, "jo@") == ["first name, last name and email agree"]
+
+
 @pytest.mark.parametrize("typed", ["nobody at all", "999", "%", "_"])
 def test_what_nobody_bears_offers_nobody(practice: Practice, mina: int, typed: str) -> None:
     assert offered(practice, "clients", mina, typed) == []

@@ -161,7 +161,11 @@ def test_choosing_an_entity_makes_the_row_user(practice: Practice, ada: Person) 
     answer = ada.send(f"/clients/{student.id}/map", host_id=chosen, seen=0)
     assert answer.status_code == 200
     assert ">User<" in answer.text
-    assert json.loads(answer.headers["HX-Trigger"])["ensora-toast"]["text"] == "Student mapped"
+    toast = json.loads(answer.headers["HX-Trigger"])["ensora-toast"]["text"]
+    client = next(row for row in practice.world.host["client"] if str(row["id"]) == chosen)
+    # Each name stands in a direction of its own.
+    sides = (f"{one['first_name']} {one['last_name']}" for one in (vars(student), client))
+    assert toast == " mapped to ".join(f"\u2068{name}\u2069" for name in sides)
     mapping = mapping_of(practice, "student", student.vendor_id)
     assert mapping is not None
     assert (mapping.host_id, mapping.state, mapping.by) == (chosen, "user", "ada")

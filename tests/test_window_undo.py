@@ -79,7 +79,8 @@ def test_undo_of_a_first_mapping_leaves_the_row_unmapped_and_rejects_nothing(
     student = record(practice, "clients", Student.why == "no_such_client")
     done = ada.send(f"/clients/{student.id}/map", host_id=free_client(practice), seen=0)
     told = json.loads(done.headers["HX-Trigger"])["ensora-toast"]
-    assert told == {"text": "Student mapped", "row": student.id}
+    assert " mapped to " in told["text"]
+    assert told["row"] == student.id
     undone = ada.send(f"/clients/{student.id}/undo", seen=undo_version(done.text))
     assert undone.status_code == 200
     assert "e-undo" not in undone.text

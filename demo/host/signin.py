@@ -16,6 +16,7 @@ from flask import (
 )
 from flask_login import LoginManager, current_user, login_user, logout_user
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from werkzeug.security import check_password_hash, generate_password_hash
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -38,7 +39,7 @@ def load(text: str) -> Login | None:
     id, _, epoch = text.partition(".")
     if not (id.isdecimal() and epoch.isdecimal()):
         return None
-    login = db.session.get(Login, int(id))
+    login = db.session.get(Login, int(id), options=[joinedload(Login.account)])
     return login if login and login.active and login.epoch == int(epoch) else None
 
 

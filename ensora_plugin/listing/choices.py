@@ -19,7 +19,7 @@ from ..text import text_key
 from .choices_notes import appointment_options
 from .dates import days_of
 from .option import PAGE, Option, told_apart
-from .row_words import day_text
+from .row_words import agreeing, day_text
 from .searching import starts_with
 
 
@@ -30,14 +30,13 @@ def entity_options(
 
     The mapped one of the record itself is not among those that are taken.
     """
-    own = record.vendor_id
     wanted = _searched(search or _own_name(record))
     if not search:
         wanted = or_(wanted, Directory.host_id == record.nearest)
-    found = _offered(session, scope, host, kind, own, wanted)
+    found = _offered(session, scope, host, kind, record, wanted)
     if not search and len(found) < PAGE:
         known = {option.id for option in found}
-        everyone = _offered(session, scope, host, kind, own, None)
+        everyone = _offered(session, scope, host, kind, record, None)
         found += [option for option in everyone if option.id not in known][: PAGE - len(found)]
     return told_apart(found)
 
@@ -101,11 +100,11 @@ def _offered(
     scope: Scope,
     host: HostAdapter,
     kind: Kind,
-    own: str,
+    record: Any,
     wanted: ColumnElement[bool] | None,
 ) -> list[Option]:
     """Read a page of the directory, and of its entities what the host says now."""
-    chosen = _page(scope, kind, own, wanted).subquery("chosen")
+    chosen = _page(scope, kind, record.vendor_id, wanted).subquery("chosen")
     entity = host_entity(host, scope.account, kind)
     holder: Any = kind.model
     names = (holder.name,) if kind is SITE else (holder.first_name, holder.last_name)
@@ -130,7 +129,7 @@ def _offered(
         statement = statement.add_columns(agency.c.name.label("agency_name")).outerjoin(
             agency, agency.c.id == entity.c.agency_id
         )
-    return [_option(kind, row) for row in session.execute(statement)]
+    return [_option(kind, record, row) for row in session.execute(statement)]
 
 
 def _page(scope: Scope, kind: Kind, own: str, wanted: ColumnElement[bool] | None) -> Any:
@@ -176,7 +175,7 @@ def _listed_in_agencies(scope: Scope, kind: Kind) -> ColumnElement[bool]:
     )
 
 
-def _option(kind: Kind, row: Any) -> Option:
+def _option(kind: Kind, record: Any, row: Any) -> Option:
     taken = ""
     if row.taken is not None:
         taken = f"another {kind.noun.lower()}"
@@ -187,7 +186,8 @@ def _option(kind: Kind, row: Any) -> Option:
     born = f"born {day_text(row.date_of_birth)}" if kind is STUDENT else row.email
     agency = row.agency_name if kind is STUDENT else ""
     facts = filter(None, (born, agency, "" if row.active else "inactive"))
-    return Option(row.option_id, _full(row, ""), " · ".join(facts), taken)
+    agrees = agreeing(kind, record, row)
+    return Option(row.option_id, _full(row, ""), " · ".join(facts), taken, agrees)
 
 
 def _full(row: Any, of: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
-from sqlalchemy.orm import Bundle, aliased
+from sqlalchemy import ColumnElement, Select, TableClause, and_, case, func, literal, select
+from sqlalchemy.orm import aliased
 
 from ..access import Scope
 from ..dialect import as_host_id, pinned_join
@@ -36,16 +36,14 @@ def with_columns(
     entity = _mapped_entities(scope, host, kind, page)
     statement: Any = (
         select(
-            record_columns(kind),
-            model.id.label("id"),
-            model.sort_key.label("sort_key"),
+            *record_columns(kind),
             kind.settled.label("settled"),
             Mapping.state.label("state"),
             Mapping.host_id.label("host_id"),
             Mapping.by.label("by"),
             Mapping.at.label("at"),
             Mapping.reason.label("reason"),
-            func.coalesce(Mapping.version, 0).label("version"),
+            func.coalesce(Mapping.version, 0).label("mapping_version"),
             # Only a mapping of a person is deleted, so only there it matters what stands on it.
             case((Mapping.state == "user", dependents_of(kind)), else_=0).label("dependents"),
             *labelled(entity),
@@ -77,10 +75,10 @@ def with_facts(
 _UNSHOWN = frozenset(("checksum", "modified_at", "match_key", "suggested_by", "touched", "seen"))
 
 
-def record_columns(kind: Kind) -> Any:
-    """The record as the first column of a row; not the ORM's, of which a page would make fifty."""
+def record_columns(kind: Kind) -> list[Any]:
+    """Return the columns of a record; not the ORM's record, of which a page would make fifty."""
     shown = (one.key for one in kind.model.__mapper__.column_attrs if one.key not in _UNSHOWN)
-    return Bundle("record", *(getattr(kind.model, name) for name in shown))
+    return [getattr(kind.model, name) for name in shown]
 
 
 def _mapped_entities(scope: Scope, host: HostAdapter, kind: Kind, page: Any) -> Any:
@@ -103,8 +101,12 @@ def _mapped_entities(scope: Scope, host: HostAdapter, kind: Kind, page: Any) -> 
 
 def few(every: Any, ids: Select[Any], name: str) -> Any:
     """The entities of some ids, found before anything else is joined: SQLite reads a SELECT of
-    several tables whole that stands where a row may have no counterpart.
+    several tables whole that stands where a row may have no counterpart. One of a single table it
+    looks up by itself.
     """
+    tables = every.element.get_final_froms()
+    if len(tables) == 1 and isinstance(tables[0], TableClause):
+        return every.element.subquery(name)
     asked = ids.distinct().subquery("asked")
     found = select(*every.c).select_from(pinned_join(asked, every, every.c.id == asked.c.id))
     return found.cte(name).prefix_with("MATERIALIZED")
@@ -128,8 +130,6 @@ def _with_directory(
             Directory.host_id == Mapping.host_id,
         ),
     )
-    if kind.by_site:
-        statement = statement.add_columns(_home_agency(kind).label("home_agency"))
     if kind is USER:
         statement = statement.add_columns(_site_names(scope).label("site_names"))
     if kind is STUDENT:
@@ -193,10 +193,12 @@ def _site_names(scope: Scope) -> Any:
     )
 
 
-def _home_agency(kind: Kind) -> Any:
-    """The agency that a site of the record is mapped to: where a new entity would belong."""
+def home_agency(kind: Kind) -> list[ColumnElement[Any]]:
+    """Return the agency that a site of the record is mapped to: where a new entity would belong."""
+    if not kind.by_site:
+        return []
     home = aliased(Mapping, name="home_mapping")
-    return (
+    found = (
         select(func.min(home.host_id))
         .select_from(
             pinned_join(
@@ -217,6 +219,7 @@ def _home_agency(kind: Kind) -> Any:
         .correlate(kind.model)
         .scalar_subquery()
     )
+    return [found.label("home_agency")]
 
 
 def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: Any) -> Select[Any]:
@@ -238,7 +241,6 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             RenderingRow.applied.label("applied"),
             RenderingRow.signatures.label("signatures"),
             standing_version(Note.account_id, Note.vendor_id, Mapping.host_id).label("standing"),
-            Note.date.label("date"),
             client.host_id.label("client_is"),
             staff.host_id.label("staff_is"),
             agency.host_id.label("agency_is"),

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
+    literal_column,
     select,
     true,
     tuple_,
@@ -25,13 +26,13 @@ from sqlalchemy import (
 
 from ..access import Scope
 from ..database import AnySession
-from ..dialect import pinned_join
+from ..dialect import among, pinned_join
 from ..host.port import HostAdapter
 from ..joins import mapping_of
 from ..kept import kept
 from ..kinds import Kind
 from ..models import Mapping
-from .columns import with_columns
+from .columns import home_agency, with_columns
 from .conditions import bounds_of, let_through
 from .filters import Filters
 from .searching import sought, words_of
@@ -69,11 +70,11 @@ def list_page(
     """Return a page of at most `size` rows that the actor may see."""
     position = read_cursor(filters.before or filters.after)
     statement = _kept_page(scope, host, kind, filters, position, size, columns)
-    rows = list(session.execute(statement, _values(filters, position)))
+    rows = _read(session, statement, _values(filters, position))
     column = filters.order(kind).column
 
     def cursor(row: Any, number: int) -> str:
-        return write_cursor(getattr(row[0], column), row.id, number)
+        return write_cursor(getattr(row, column), row.id, number)
 
     return cut_page(rows, filters, size, position[2] if position else None, cursor)
 
@@ -118,10 +119,10 @@ def list_row(
             kind.model.account_id == scope.account_id,
             scope.sees(kind),
         )
-        return with_columns(scope, host, kind, one)
+        return with_columns(scope, host, kind, one, lambda _entity: home_agency(kind))
 
     statement = kept(scope, host, (kind.name, "row"), build)
-    return session.execute(statement, {"record_id": record_id}).first()
+    return next(iter(_read(session, statement, {"record_id": record_id})), None)
 
 
 def list_some(
@@ -132,7 +133,12 @@ def list_some(
         kind.model.id.in_(ids), kind.model.account_id == scope.account_id, scope.sees(kind)
     )
     rows = with_columns(scope, host, kind, some)
-    return list(session.execute(_ordered(rows, kind, Filters())))
+    return _read(session, _ordered(rows, kind, Filters()))
+
+
+def _read(session: AnySession, statement: Any, values: dict[str, Any] | None = None) -> list[Any]:
+    """Return the rows as the database has them: the ORM would make each once more."""
+    return list(session.connection().execute(statement, values).all())
 
 
 def _kept_page(
@@ -153,7 +159,9 @@ def _kept_page(
     key = (kind.name, form, report, place, bounds, typed, days)
 
     def build() -> Any:
-        keys = _keys(scope, kind, filters, position, size + 1)
+        # As a parameter it would be taken for many rows by every plan that PostgreSQL keeps.
+        most: Any = literal_column(str(size + 1))
+        keys = _keys(scope, kind, filters, position, most)
         return _ordered(columns(scope, host, kind, keys), kind, filters)
 
     return kept(scope, host, key, build)
@@ -168,7 +176,7 @@ def _values(filters: Filters, position: tuple[str, int, int] | None) -> dict[str
 
 
 def _keys(
-    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None, most: int
+    scope: Scope, kind: Kind, filters: Filters, position: tuple[str, int, int] | None, most: Any
 ) -> Any:
     """SELECT the ids of at most so many of the page's records, in the order of the list (or against
     it).
@@ -187,9 +195,13 @@ def _keys(
     wanted = sought(scope, kind, filters.search)
     table = kind.model.__table__
     found = pinned_join(wanted.ids, table, table.c.id == wanted.ids.c.id)
-    few = page(rows.select_from(found), case((wanted.few, most), else_=0))
-    many = page(rows.where(wanted.condition), case((wanted.few, 0), else_=most))
-    return union_all(*(select(part.subquery()) for part in (few, many)))
+    # The join makes SQLite begin with what was found; the condition, PostgreSQL.
+    those = rows.select_from(found).where(among(table.c.id, select(wanted.ids.c.id)))
+    few = page(those, case((wanted.few, most), else_=0))
+    many = page(rows.where(wanted.met), case((wanted.few, 0), else_=most))
+    either = union_all(*(select(part.subquery()) for part in (few, many))).subquery("either")
+    # What is joined with a page has to be planned for a page.
+    return select(either).limit(most)
 
 
 def _behind(

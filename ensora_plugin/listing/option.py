@@ -11,12 +11,15 @@ PAGE = 20
 
 @dataclass(frozen=True)
 class Option:
-    """An entity that may be chosen; `taken` says by which record it is taken, or is empty."""
+    """An entity that may be chosen; `taken` says by which record it is taken, or is empty, and
+    `agrees` what it has in common with the record.
+    """
 
     id: str
     label: str
     sub: str
     taken: str
+    agrees: str = ""
 
 
 def told_apart(found: list[Option]) -> list[Option]:

@@ -20,13 +20,12 @@ class RenderingSaid:
 
 def rendering_said(row: Any) -> RenderingSaid:
     """Tell the rendering of a mapped note; `row` is one of `listing.py`."""
-    note = row[0]
-    stands = "" if row.standing in (None, note.version) else f"Version {row.standing} stands there."
+    stands = "" if row.standing in (None, row.version) else f"Version {row.standing} stands there."
     if row.entity_id is None:
         return RenderingSaid("Gone", "bad")
     if row.rendering == "rendered":
         return _rendered(row)
-    if note.status != "published":
+    if row.status != "published":
         if row.standing is None:
             return RenderingSaid("Not published", "none")
         return RenderingSaid("Rendered" if row.entity_rendered else "Stored", "warn", stands)
@@ -75,6 +74,6 @@ def drift_said(row: Any) -> list[str]:
 
 def source_said(row: Any) -> str:
     """Tell that the note was unpublished or deleted by those who wrote it."""
-    if row[0].status == "published":
+    if row.status == "published":
         return ""
     return "not published" if row.standing is None else "withdrawn at the source"

@@ -73,11 +73,10 @@ def _why_not_created(row: Any, scope: Scope, kind: Kind, noun: str) -> str | Non
 
 def values_of(row: Any, kind: Kind) -> dict[str, str]:
     """Return what a create page gets of a row: names, birth date or email, and agency."""
-    record = row[0]
     values = {
-        field: str(getattr(record, field))
+        field: str(getattr(row, field))
         for field in ("name", "first_name", "last_name", "date_of_birth", "email")
-        if hasattr(record, field)
+        if hasattr(row, field)
     }
     if kind.by_site and row.home_agency is not None:
         values["agency_id"] = row.home_agency

@@ -33,16 +33,16 @@ def time_text(at: time | None) -> str:
     return f"{at:%H:%M}" if at else ""
 
 
-def _person(record: Any) -> str:
-    return f"{record.first_name} {record.last_name}".strip() or "(no name)"
+def _person(row: Any) -> str:
+    return f"{row.first_name} {row.last_name}".strip() or "(no name)"
 
 
-def _note_title(row: Any, note: Any) -> str:
-    if note.date is None:
+def _note_title(row: Any) -> str:
+    if row.date is None:
         return "Date or time cannot be read"
-    span = f"{minute_text(note.start)}–{minute_text(note.end)}"
+    span = f"{minute_text(row.start)}–{minute_text(row.end)}"
     zone = f" ({row.student_zone})" if _other_zone(row) else ""
-    return f"{note.date:%a} {day_text(note.date)}, {span}{zone}"
+    return f"{row.date:%a} {day_text(row.date)}, {span}{zone}"
 
 
 def _other_zone(row: Any) -> bool:
@@ -51,10 +51,10 @@ def _other_zone(row: Any) -> bool:
     return zone is not None and row.student_zone is not None and zone != row.student_zone
 
 
-TITLE: dict[str, Callable[[Any, Any], str]] = {
-    SITE.name: lambda _row, record: record.name or "(no name)",
-    STUDENT.name: lambda _row, record: _person(record),
-    USER.name: lambda _row, record: _person(record),
+TITLE: dict[str, Callable[[Any], str]] = {
+    SITE.name: lambda row: row.name or "(no name)",
+    STUDENT.name: _person,
+    USER.name: _person,
     NOTE.name: _note_title,
 }
 
@@ -63,24 +63,24 @@ def _join(*parts: str | None) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _note_sub(row: Any, note: Any) -> str:
+def _note_sub(row: Any) -> str:
     student = f"{row.student_first or ''} {row.student_last or ''}".strip() or "unknown student"
     user = f"{row.user_first or ''} {row.user_last or ''}".strip() or "unknown user"
-    published = f"published {day_text(note.published_at)}" if note.published_at else ""
-    return _join(f"{student} with {user}", row.site_name, note.template, published)
+    published = f"published {day_text(row.published_at)}" if row.published_at else ""
+    return _join(f"{student} with {user}", row.site_name, row.template, published)
 
 
-SUB: dict[str, Callable[[Any, Any], str]] = {
-    SITE.name: lambda _row, record: "" if record.active else "inactive",
-    STUDENT.name: lambda row, record: _join(
-        f"born {day_text(record.date_of_birth)}",
+SUB: dict[str, Callable[[Any], str]] = {
+    SITE.name: lambda row: "" if row.active else "inactive",
+    STUDENT.name: lambda row: _join(
+        f"born {day_text(row.date_of_birth)}",
         row.site_name,
-        "" if record.active else "inactive",
+        "" if row.active else "inactive",
     ),
-    USER.name: lambda row, record: _join(
-        record.email,
+    USER.name: lambda row: _join(
+        row.email,
         ", ".join(sorted((row.site_names or "").split(SEPARATOR))),
-        "" if record.active else "inactive",
+        "" if row.active else "inactive",
     ),
     NOTE.name: _note_sub,
 }
@@ -88,7 +88,7 @@ SUB: dict[str, Callable[[Any, Any], str]] = {
 
 def _appointment_label(row: Any) -> tuple[str, str]:
     start, end = time_text(row.entity_start), time_text(row.entity_end)
-    other_day = row.entity_date is not None and row.entity_date != row[0].date
+    other_day = row.entity_date is not None and row.entity_date != row.date
     other = day_text(row.entity_date) if other_day else ""
     zone = row.entity_time_zone if _other_zone(row) else ""
     return f"{start}–{end}", _join(other, zone, _apart(row, "entity"))
@@ -112,12 +112,11 @@ def apart(row: Any, entity: str) -> tuple[int, int] | None:
     """Return how many minutes start and end of an appointment ("entity" or "nearest") are from the
     note's, None where that cannot be told.
     """
-    note = row[0]
     start, end = getattr(row, f"{entity}_start"), getattr(row, f"{entity}_end")
-    if note.date is None or start is None or end is None or row.student_zone is None:
+    if row.date is None or start is None or end is None or row.student_zone is None:
         return None
     return minutes_apart(
-        Span(note.date, note.start, note.end, row.student_zone),
+        Span(row.date, row.start, row.end, row.student_zone),
         Span(
             getattr(row, f"{entity}_date"),
             start.hour * 60 + start.minute,
@@ -137,13 +136,13 @@ def _apart(row: Any, entity: str) -> str:
     return f"{', '.join(told)} min apart" if told else ""
 
 
-def why_text(kind: Kind, row: Any, record: Any) -> str:
+def why_text(kind: Kind, row: Any) -> str:
     """Return why a record is not mapped, empty for one that nobody has to map."""
     if row.settled and kind is not NOTE:
         return ""
-    if record.why is None:
+    if row.why is None:
         return UNTRIED
-    told = REASONS[record.why]
+    told = REASONS[row.why]
     if kind is NOTE and row.nearest_date is not None:
         minutes = _apart(row, "nearest") if row.nearest_within else ""
         if minutes:
@@ -163,7 +162,7 @@ class Nearest:
     sub: str = ""
 
 
-def nearest_of(kind: Kind, row: Any, record: Any) -> Nearest | None:
+def nearest_of(kind: Kind, row: Any) -> Nearest | None:
     """Return the nearest entity that one click maps, None where there is none for the actor."""
     if row.nearest_id is None or row.nearest_holder is not None or not row.nearest_within:
         return None
@@ -171,27 +170,43 @@ def nearest_of(kind: Kind, row: Any, record: Any) -> Nearest | None:
         if not row.nearest_eligible:
             return None
         span = f"{time_text(row.nearest_start)}–{time_text(row.nearest_end)}"
-        return Nearest(record.nearest, f"{day_text(row.nearest_date)}, {span}", "")
-    differ = unequal(kind, row, record, "nearest")
-    agree = [_FIELDS.get(name, name.replace("_", " ")) for name in kind.compared]
-    agree = [name for name in agree if name not in differ]
-    told = [f"{_list(differ)} differ{'' if len(differ) > 1 else 's'}"] if differ else []
-    if agree:
-        told.insert(0, f"{_list(agree)} agree{'' if len(agree) > 1 else 's'}")
+        return Nearest(row.nearest, f"{day_text(row.nearest_date)}, {span}", "")
+    differ = unequal(kind, row, "nearest")
+    agree = [name for name in map(_field, kind.compared) if name not in differ]
+    told = filter(None, (_said(agree, "agree"), _said(differ, "differ")))
     if kind is SITE:
-        return Nearest(record.nearest, row.nearest_name, "")
+        return Nearest(row.nearest, row.nearest_name, "")
     name = f"{row.nearest_first_name} {row.nearest_last_name}".strip()
     born = f"born {day_text(row.nearest_date_of_birth)}" if kind is STUDENT else row.nearest_email
-    return Nearest(record.nearest, name, ", ".join(told), born or "")
+    return Nearest(row.nearest, name, ", ".join(told), born or "")
 
 
-def unequal(kind: Kind, row: Any, record: Any, entity: str) -> list[str]:
+def unequal(kind: Kind, row: Any, entity: str) -> list[str]:
     """Name the compared fields in which a record and an entity of its row are not equal."""
     return [
-        _FIELDS.get(name, name.replace("_", " "))
+        _field(name)
         for name in kind.compared
-        if text_key(str(getattr(record, name))) != text_key(str(getattr(row, f"{entity}_{name}")))
+        if text_key(str(getattr(row, name))) != text_key(str(getattr(row, f"{entity}_{name}")))
     ]
+
+
+def agreeing(kind: Kind, record: Any, entity: Any) -> str:
+    """Say in which compared fields a record and an entity of the host are equal; blank ones are
+    not.
+    """
+    keys = {
+        name: [text_key(str(getattr(one, name) or "")) for one in (record, entity)]
+        for name in kind.compared
+    }
+    return _said([_field(name) for name, (own, its) in keys.items() if own and own == its], "agree")
+
+
+def _said(fields: list[str], verb: str) -> str:
+    return f"{_list(fields)} {verb}{'' if len(fields) > 1 else 's'}" if fields else ""
+
+
+def _field(name: str) -> str:
+    return _FIELDS.get(name, name.replace("_", " "))
 
 
 def _list(names: list[str]) -> str:
@@ -201,15 +216,14 @@ def _list(names: list[str]) -> str:
 _FIELDS = {"date_of_birth": "birth date"}
 
 
-def remark(kind: Kind, row: Any, record: Any, vanished: bool, hidden: bool) -> str:
+def remark(kind: Kind, row: Any, vanished: bool, hidden: bool) -> str:
     """Return what is to be remarked of a mapping: by whom, what differs, what is gone."""
     by = f"mapped by {row.by}, {row.at.day} {row.at:%b}" if row.state == "user" and row.by else ""
     gone = "no longer there" if vanished else ""
     differs = ""
     if row.names_differ and row.state in ("auto", "user") and not vanished:
-        fields = unequal(kind, row, record, "entity") or ["name"]
-        differs = f"{_list(fields)} differ{'' if len(fields) > 1 else 's'}"
-        differs += " now" if row.state == "auto" else ""
+        fields = unequal(kind, row, "entity") or ["name"]
+        differs = f"{_said(fields, 'differ')}{' now' if row.state == 'auto' else ''}"
     if kind is NOTE and row.host_id:
         drift = [] if vanished or hidden else drift_said(row)
         return _join(by, gone, *drift, source_said(row))

@@ -80,7 +80,6 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
 
     `at` is the address of its tab, `pages` are the verbs that the host has a page for.
     """
-    record = row[0]
     may_map = scope.may("map")
     hidden = why_not_changed(row) is not None
     label, label_sub = LABEL[kind.name](row)
@@ -89,22 +88,22 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
         label, label_sub = "another agency", ""
     elif vanished:
         label, label_sub = f"{kind.entity_noun} {row.host_id}", ""
-    why = "" if row.state else why_text(kind, row, record)
+    why = "" if row.state else why_text(kind, row)
     told = rendering_said(row) if kind is NOTE and row.host_id and not hidden else None
     return RowView(
-        id=record.id,
-        at=f"{at}{record.id}",
+        id=row.id,
+        at=f"{at}{row.id}",
         kind=kind,
-        title=TITLE[kind.name](row, record),
-        sub=SUB[kind.name](row, record),
+        title=TITLE[kind.name](row),
+        sub=SUB[kind.name](row),
         label=label if row.host_id else "",
         label_sub=label_sub if row.host_id else "",
         chip=_CHIPS[row.state],
-        note=remark(kind, row, record, vanished, hidden),
-        version=row.version,
+        note=remark(kind, row, vanished, hidden),
+        version=row.mapping_version,
         may_map=may_map and not hidden,
         why=why,
-        nearest=nearest_of(kind, row, record) if may_map and not row.state else None,
+        nearest=nearest_of(kind, row) if may_map and not row.state else None,
         rendering=Chip(told.text, told.tone) if told else None,
         rendering_sub=told.sub if told else "",
         render_now=told is not None and told.open and scope.may("render"),
@@ -112,8 +111,8 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
         icons=icons_of(row, scope, kind, pages, hidden=hidden or vanished),
         ignored=_ignored(row),
         # What a run mapped stands in its own line of the history, not in one of the record.
-        trail=record.vendor_id if row.state != "auto" and scope.may("audit") else "",
-        undo=row.version if may_map and not hidden and _own_of_today(row, scope) else 0,
+        trail=row.vendor_id if row.state != "auto" and scope.may("audit") else "",
+        undo=row.mapping_version if may_map and not hidden and _own_of_today(row, scope) else 0,
     )
 
 

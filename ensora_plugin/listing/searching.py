@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true, union
 
 from ..access import Scope
 from ..dialect import pinned_join
@@ -29,8 +29,10 @@ class Sought:
     #: The ids of all of them where they are `few`, else of some.
     ids: Any
     few: ColumnElement[bool]
-    #: The condition that a record is among them, for whoever goes through the list.
+    #: The condition that a record is among them, for whoever goes through all of a list.
     condition: ColumnElement[bool]
+    #: The same for whoever goes on until a page is full: each record is looked at by itself.
+    met: ColumnElement[bool]
 
 
 def sought(scope: Scope, kind: Kind, search: str) -> Sought:
@@ -43,21 +45,24 @@ def sought(scope: Scope, kind: Kind, search: str) -> Sought:
         select(func.count()).select_from(some).scalar_subquery() for some in (ids, *people.values())
     ]
     few = and_(*(count <= _FEW for count in counted))
-    return Sought(ids, few, _condition(scope, kind, words))
-
-
-def _condition(scope: Scope, kind: Kind, words: dict[str, Any]) -> ColumnElement[bool]:
     if kind is not NOTE:
-        return or_(*_named(kind, kind.model, words))
-    people = [
-        exists().where(
-            of.model.account_id == scope.account_id,
-            of.model.vendor_id == getattr(Note, column),
-            or_(*_named(of, of.model, words)),
-        )
-        for of, column in _PEOPLE
-    ]
-    return or_(*people, *_told(Note, words))
+        condition = met = or_(*_named(kind, kind.model, words))
+        return Sought(ids, few, condition, met)
+    own, named = _told(Note, words), [_person(scope, words, *person) for person in _PEOPLE]
+    # Of EXISTS, PostgreSQL may find all people first; of a value it cannot.
+    met = or_(*(one.with_only_columns(true()).scalar_subquery() for one in named), *own)
+    return Sought(ids, few, or_(*(one.exists() for one in named), *own), met)
+
+
+def _person(scope: Scope, words: dict[str, Any], of: Kind, column: str) -> Select[Any]:
+    """SELECT a person of a note, where it is one who is found."""
+    model: Any = of.model
+    person = select(model.id).where(
+        model.account_id == scope.account_id,
+        model.vendor_id == getattr(Note, column),
+        or_(*_named(of, model, words)),
+    )
+    return person.correlate(Note)
 
 
 #: The people of a note, and the column that names them.

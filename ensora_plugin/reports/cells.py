@@ -1,6 +1,6 @@
 """What stands in a cell of a report: a value with a type, out of a row of either side.
 
-On the host's side a row may have no record, where nothing stands for the entity. What
+On the host's side a row has no record of the vendor where nothing stands for the entity. What
 belongs to another agency of the host is said so, and not shown.
 """
 
@@ -49,26 +49,16 @@ def plain_text(value: Value) -> str:
     return screen_text(value)
 
 
-def record_of(row: Any) -> Any:
-    """Return the vendor's record of a row, None where it has none."""
-    return None if row[0].vendor_id is None else row[0]
-
-
 def of_record(name: str) -> Cell:
-    """Return the cell of a column of the vendor's record."""
-    return lambda row: getattr(row[0], name)
-
-
-def beside_record(name: str) -> Cell:
-    """Return the cell of what stands beside the vendor's record in a row."""
-    return lambda row: None if record_of(row) is None else getattr(row, name)
+    """Return the cell of a column of the vendor's record, or of what stands beside it."""
+    return lambda row: getattr(row, name) if _stands(row) else None
 
 
 def minute_of_record(name: str) -> Cell:
     """Return the cell of minutes since midnight."""
 
     def cell(row: Any) -> Value:
-        minute = getattr(row[0], name)
+        minute = getattr(row, name) if _stands(row) else None
         return None if minute is None else time(*divmod(minute, 60))
 
     return cell
@@ -83,6 +73,10 @@ def host_id(row: Any) -> Value:
     if row.host_id is None:
         return None
     return str(row.host_id) if _within(row) else ELSEWHERE
+
+
+def _stands(row: Any) -> bool:
+    return row.vendor_id is not None
 
 
 def _within(row: Any) -> bool:
@@ -116,7 +110,7 @@ def client_or_staff(of: str) -> Cell:
 
 
 def active(row: Any) -> Value:
-    return None if record_of(row) is None else ("active" if row[0].active else "inactive")
+    return ("active" if row.active else "inactive") if _stands(row) else None
 
 
 def entity_active(row: Any) -> Value:
@@ -151,9 +145,9 @@ def why(kind: Kind) -> Cell:
             return f"{REASONS['ignored']}: {row.reason}"
         if row.state:
             return None
-        if record_of(row) is None:
+        if not _stands(row):
             return f"No {kind.noun.lower()} stands for it"
-        return why_text(kind, row, row[0]) or None
+        return why_text(kind, row) or None
 
     return cell
 
@@ -162,9 +156,9 @@ def remarks(kind: Kind) -> Cell:
     """Return the cell that says what is to be remarked of a mapping."""
 
     def cell(row: Any) -> Value:
-        if record_of(row) is None or not mapped(row):
+        if not _stands(row) or not mapped(row):
             return None
-        return remark(kind, row, row[0], row.entity_id is None, not row.within) or None
+        return remark(kind, row, row.entity_id is None, not row.within) or None
 
     return cell
 
@@ -173,7 +167,7 @@ def minutes(which: int) -> Cell:
     """Return the cell of the minutes that note and appointment start (0) or end (1) apart."""
 
     def cell(row: Any) -> Value:
-        if record_of(row) is None or not mapped(row) or not _within(row):
+        if not _stands(row) or not mapped(row) or not _within(row):
             return None
         told = apart(row, "entity")
         return told[which] if told else None
@@ -184,7 +178,7 @@ def minutes(which: int) -> Cell:
 def rendered(row: Any) -> Value:
     if not _within(row):
         return None
-    if record_of(row) is not None and mapped(row):
+    if _stands(row) and mapped(row):
         return rendering_said(row).text
     return "Rendered" if row.entity_rendered else None
 

@@ -114,7 +114,7 @@ def host_page(
     place = found.place(position[0], position[1]) if position else {}
     if place is None:
         return host_page(session, scope, host, kind, asked, size, more)
-    rows = list(session.execute(statement, place))
+    rows = list(session.connection().execute(statement, place))
 
     def cursor(row: Any, number: int) -> str:
         key = row.key_0
@@ -126,7 +126,7 @@ def host_page(
 
 
 def _rows(scope: Scope, host: HostAdapter, kind: Kind, page: Any, more: More) -> Select[Any]:
-    """SELECT what the cells of a page read, the vendor's record first."""
+    """SELECT what the cells of a page read."""
     model: Any = kind.model
     every = host_entity(host, scope.account, kind)
     # The last column of a page is its entity's id, in the host's own type or as the directory's.
@@ -135,7 +135,7 @@ def _rows(scope: Scope, host: HostAdapter, kind: Kind, page: Any, more: More) ->
     entity = few(every, select(native.label("id")), "entity")
     return with_facts(
         select(
-            record_columns(kind),
+            *record_columns(kind),
             kind.settled.label("settled"),
             Mapping.state.label("state"),
             ours.label("host_id"),

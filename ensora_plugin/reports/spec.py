@@ -102,7 +102,7 @@ def _facts(kind: Kind, noun: str, of: str) -> Iterator[Column]:
 
 def _of_vendor(kind: Kind) -> Iterator[Column]:
     if kind is STUDENT:
-        yield Column("site", "Site", cells.beside_record("site_name"), "vendor", width=24)
+        yield Column("site", "Site", cells.of_record("site_name"), "vendor", width=24)
         zone = cells.of_record("time_zone")
         yield Column("time_zone", "Time zone", zone, "vendor", usual=False, width=20)
     if kind is USER:
@@ -141,17 +141,17 @@ def _of_host(kind: Kind) -> Iterator[Column]:
 
 
 def _note_columns() -> tuple[Column, ...]:
-    record, beside, entity = cells.of_record, cells.beside_record, cells.of_entity
+    record, entity = cells.of_record, cells.of_entity
     vendor = (
         Column("vendor_id", "Session note id", record("vendor_id"), "vendor", usual=False),
         Column("version", "Version", record("version"), "vendor", usual=False, form="number"),
         Column("vendor_date", "Date", record("date"), "vendor", sort="date", form="day"),
         Column("start", "Start", cells.minute_of_record("start"), "vendor", form="time"),
         Column("end", "End", cells.minute_of_record("end"), "vendor", form="time"),
-        Column("time_zone", "Time zone", beside("student_zone"), "vendor", usual=False, width=20),
+        Column("time_zone", "Time zone", record("student_zone"), "vendor", usual=False, width=20),
         Column("student", "Student", cells.people("student"), "vendor", width=24),
         Column("user", "User", cells.people("user"), "vendor", width=24),
-        Column("site", "Site", beside("site_name"), "vendor", width=24),
+        Column("site", "Site", record("site_name"), "vendor", width=24),
         Column("template", "Template", record("template"), "vendor", usual=False, width=24),
         Column(
             "published_at",

@@ -22,7 +22,7 @@ from ..window.views import (
     window_page,
 )
 from ..window.web import bp, connection_of, needs, scope_of, standing_of, state_of_app
-from .cells import record_of, screen_text
+from .cells import screen_text
 from .choice import Choice
 from .exporting import remember
 from .grouping import groups_of
@@ -90,12 +90,14 @@ def _printed(choice: Choice, rows: list[Any]) -> list[Markup]:
     def template() -> Any:
         return current_app.jinja_env.get_template("ensora/partials/report_row.html").module
 
-    def make(row: Any) -> Markup:
+    def make(number: int) -> Markup:
+        row = rows[number]
         cells = [screen_text(column.cell(row)) for column in choice.columns]
         printed: Markup = template().row_of(heads, cells, leads_to(choice, row))
         return printed
 
-    return print_once((scope.account_id, scope.agencies, at, *shown), rows, None, make)
+    whose = repr((scope.account_id, scope.agencies, scope.actor, at, *shown)).encode()
+    return print_once(whose, rows, None, make)
 
 
 def leads_to(choice: Choice, row: Any) -> str:
@@ -103,8 +105,8 @@ def leads_to(choice: Choice, row: Any) -> str:
     kind = choice.report.kind
     if kind is SITE and not scope_of().has_agency:
         return ""
-    if record_of(row) is not None:
-        told = {"show": "all", "q": row[0].vendor_id, "inactive": 1}
+    if row.vendor_id is not None:
+        told = {"show": "all", "q": row.vendor_id, "inactive": 1}
     elif kind is NOTE:
         day = row.entity_date.isoformat() if row.entity_date else None
         told = {"show": "to-map", "since": day, "until": day}

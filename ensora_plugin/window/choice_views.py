@@ -26,9 +26,9 @@ def row_options(slug: str, record_id: int) -> Any:
     kind, state = open_kind(slug), state_of_app()
     row = row_of(kind, record_id)
     search = filters_of(kind).search
-    offered = options(state.session, scope_of(), state.host, kind, row[0], search)
+    offered = options(state.session, scope_of(), state.host, kind, row, search)
     if search and not offered and kind.compared and _found_at_host(kind, search):
-        offered = options(state.session, scope_of(), state.host, kind, row[0], search)
+        offered = options(state.session, scope_of(), state.host, kind, row, search)
     view = _as_seen(kind, row)
     create = any(icon.symbol == "create" and icon.enabled for icon in view.icons)
     return fragment("options.html", row=view, options=offered, search=search, create=create)
@@ -63,7 +63,7 @@ def row_why(slug: str, record_id: int) -> Any:
         scope.account,
         state.host,
         kind,
-        row[0].vendor_id,
+        row.vendor_id,
         grace=state.settings.grace_minutes if grace is None else grace,
         agencies=scope.agencies,
     )

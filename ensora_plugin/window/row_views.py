@@ -26,6 +26,8 @@ from .htmx import fragment, tell
 from .views import views_of
 from .web import ROW, bp, needs, open_kind, scope_of, state_of_app
 
+#: So much of a name is told where there is little room.
+_MOST_OF_NAME = 60
 _QUICKER = "Somebody else mapped one of the two meanwhile. Look at it as it stands now."
 
 
@@ -35,6 +37,15 @@ class Done:
 
     text: str
     undoable: bool = False
+
+    def said(self, row: RowView) -> str:
+        """Return the words for a row as it stands now."""
+        return self.text.format(row=_isolated(row.title), entity=_isolated(row.label))
+
+
+def _isolated(name: str) -> str:
+    """Return a name for the midst of a sentence: cut, and in a direction of its own."""
+    return f"\u2068{name if len(name) <= _MOST_OF_NAME else f'{name[:_MOST_OF_NAME]}…'}\u2069"
 
 
 class Consequent(NotAllowed):
@@ -62,9 +73,9 @@ def ignore_question(slug: str, record_id: int) -> Any:
     row = row_of(kind, record_id)
     if row.state == "ignored" or why_not_changed(row):
         return answer(kind, record_id)
-    words = in_words(foresee(desk_of(), kind, row[0])) if row.host_id else ""
+    words = in_words(foresee(desk_of(), kind, row)) if row.host_id else ""
     button = f"Ignore {kind.noun.lower()}"
-    ask = Ask("ignore", words, button, {"seen": row.version}, reason=True)
+    ask = Ask("ignore", words, button, {"seen": row.mapping_version}, reason=True)
     return answer(kind, record_id, ask=ask)
 
 
@@ -157,10 +168,11 @@ def _change(slug: str, record_id: int, verb: Verb) -> Response:
         return answer(kind, record_id, 409, ask=question.ask)
     except EnsoraError as error:
         return answer(kind, record_id, 409, message=str(error))
+    view = _view(kind, record_id, undo=version)
     return tell(
-        answer(kind, record_id, undo=version),
+        fragment("row.html", rows=[view]),
         changed={},
-        toast={"text": done.text, "row": record_id if version else 0},
+        toast={"text": done.said(view), "row": record_id if version else 0},
     )
 
 
@@ -171,12 +183,15 @@ def answer(
     *,
     message: str = "",
     ask: Ask | None = None,
-    undo: int = 0,
 ) -> Response:
     """Answer with a row as it stands, with what is in the way of a change, or with a question."""
-    view: RowView = views_of(kind, [row_of(kind, record_id)])[0]
-    view = replace(view, message=message, ask=ask, undo=undo or view.undo)
+    view = replace(_view(kind, record_id), message=message, ask=ask)
     return fragment("row.html", status, rows=[view])
+
+
+def _view(kind: Kind, record_id: int, *, undo: int = 0) -> RowView:
+    view: RowView = views_of(kind, [row_of(kind, record_id)])[0]
+    return replace(view, undo=undo or view.undo)
 
 
 def map_chosen(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
@@ -186,7 +201,7 @@ def map_chosen(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:
     if form.seen.data:
         _ask_first(desk, kind, case, form, "map", "Map anyway")
     map_record(desk, kind, case.record, form.host_id.data, seen=form.seen.data, case=case)
-    return Done(f"{kind.noun} mapped", undoable=True)
+    return Done("{row} mapped to {entity}", undoable=True)
 
 
 def _unmap(desk: Desk, kind: Kind, case: Case, form: RowForm) -> Done:

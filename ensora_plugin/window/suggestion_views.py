@@ -44,7 +44,7 @@ def review(slug: str) -> Any:
     told = (state.session, scope, state.host, kind)
     rows = list_some(*told, suggestions(*told))
     grace = state.settings.grace_minutes if grace is None else grace
-    clear = {row.id for row in rows if is_clear(*told, row[0], grace=grace)}
+    clear = {row.id for row in rows if is_clear(*told, row, grace=grace)}
     return window_page(
         "suggestions.html",
         kind=kind,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import msgspec
 from flask import current_app, redirect, render_template, request, session, url_for
 from markupsafe import Markup
-from sqlalchemy import Row
 
 from ..clock import utcnow
 from ..kinds import BY_SLUG, KINDS, NOTE, SITE, Kind
@@ -108,12 +107,22 @@ def _states_context(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _bar_context(kind: Kind) -> dict[str, Any]:
-    return _states_context(kind) | {
-        "agencies": _summary().agencies if kind is not SITE else {},
-        "renderings": RENDERINGS if kind is NOTE else {},
-        "orders": orders(kind),
-    }
+def _bar(kind: Kind) -> str:
+    """Return the filters of a tab as its page shows them; those that say what they said are made
+    once.
+    """
+    states = _states_context(kind)
+    agencies = _summary().agencies if kind is not SITE else {}
+    said = (states["filters"], states["suggested"], *states["counts"].items(), *agencies.items())
+
+    def make() -> str:
+        renderings = RENDERINGS if kind is NOTE else {}
+        more = {"agencies": agencies, "renderings": renderings, "orders": orders(kind)}
+        return render_template("ensora/partials/filters.html", **states, **more)
+
+    key = (url_for("ensora.tab", slug=kind.slug), said)
+    bar: str = state_of_app().printed.get(key, None, make)
+    return bar
 
 
 def _rows_context(kind: Kind) -> dict[str, Any]:
@@ -133,15 +142,16 @@ def _printed(kind: Kind, rows: list[Any]) -> list[Markup]:
     """Return rows of a list as the page shows them; one that says what it said is made once."""
     scope, pages = scope_of(), _pages_of(kind, rows)
     at = url_for("ensora.tab", slug=kind.slug)
-    whose = (scope.account_id, scope.agencies, scope.actor, at, *pages)
+    whose = repr((scope.account_id, scope.agencies, scope.actor, at, *pages)).encode()
 
     @cache
     def template() -> Any:
         found = current_app.jinja_env.get_template("ensora/partials/row.html")
         return found.make_module({"rows": (), **places_of_rows()})
 
-    def make(row: Any) -> Markup:
-        printed: Markup = template().row_of(row_view(row, scope, kind, at=at, pages=pages))
+    def make(number: int) -> Markup:
+        view = row_view(rows[number], scope, kind, at=at, pages=pages)
+        printed: Markup = template().row_of(view)
         return printed
 
     # Undo is offered for a day.
@@ -150,19 +160,17 @@ def _printed(kind: Kind, rows: list[Any]) -> list[Markup]:
 
 
 def print_once(
-    whose: Any, rows: list[Any], stamp: Any, make: Callable[[Any], Markup]
+    whose: bytes, rows: list[Any], stamp: Any, make: Callable[[int], Markup]
 ) -> list[Markup]:
-    """Make of rows what a page shows, and keep it under all that they say as long as the stamp
-    stands; `whose`: what else it depends on.
+    """Return rows as a page shows them; `make` makes the one of a number.
+
+    It is kept under all that the row says, as long as the stamp stands; `whose`: what else it
+    depends on.
     """
-    memory = state_of_app().printed
-    keys = [(whose, msgspec.msgpack.encode(tuple(row), enc_hook=_plain)) for row in rows]
-    return [memory.get(key, stamp, partial(make, row)) for key, row in zip(keys, rows, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    """Return a record's columns, or what a host has for an id, as a key wants them."""
-    return tuple(value) if isinstance(value, Row) else repr(value)
+    # A host may have for an id what is no value of MessagePack.
+    keys = [whose + msgspec.msgpack.encode(tuple(row), enc_hook=repr) for row in rows]
+    printed: list[Markup] = state_of_app().printed.get_all(keys, stamp, make)
+    return printed
 
 
 def views_of(kind: Kind, rows: list[Any]) -> list[RowView]:
@@ -273,7 +281,7 @@ def tab(slug: str) -> Any:
     context = {**tabs_context(kind), **progress_context(), "polls": 0}
     if closed(kind):
         return window_page("closed.html", kind=kind, **context), 403
-    context |= _bar_context(kind) | _rows_context(kind)
+    context |= {"bar": _bar(kind)} | _rows_context(kind)
     return window_page("tab.html", notice=session.pop("ensora_notice", None), **context)
 
 
