@@ -18,8 +18,9 @@ from sqlalchemy.types import LargeBinary, TypeEngine
 
 from .database import INSERTS, AnySession, upsert
 
-#: So many parameters a statement may have in every SQLite since 3.32.
-_MARKS = 32_000
+#: So many rows SQLite gets in one statement: a page of the vendor's, and fewer parameters than the
+#: 32,766 that it takes.
+_ROWS_AT_ONCE = 100
 #: What quotes names, and says a type.
 _POSTGRES: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 _quote = _POSTGRES.identifier_preparer.quote_identifier
@@ -170,20 +171,22 @@ def _on_conflict(target: _Target) -> str:
 
 
 def _send_marked(connection: Connection, target: _Target, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows by as few statements as SQLite has parameters for.
+    """Write rows, many by each statement.
 
     The driver gives other threads their turn around each statement: row by row, the writer would
-    wait for the reader of the next page at every one of them.
+    wait for the reader of the next page at every one of them. What is left over goes row by row:
+    the driver keeps a statement of each length.
     """
     bound = _bound(connection.dialect, target, rows)
-    at_once = _MARKS // len(target.names)
-    for at in range(0, len(bound), at_once):
-        some = bound[at : at + at_once]
-        values = tuple(chain.from_iterable(some))
-        connection.exec_driver_sql(_marked(target, len(some)), values).close()
+    whole = len(bound) - len(bound) % _ROWS_AT_ONCE
+    for at in range(0, whole, _ROWS_AT_ONCE):
+        values = tuple(chain.from_iterable(bound[at : at + _ROWS_AT_ONCE]))
+        connection.exec_driver_sql(_marked(target, _ROWS_AT_ONCE), values).close()
+    if bound[whole:]:
+        connection.exec_driver_sql(_marked(target, 1), bound[whole:]).close()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _marked(target: _Target, rows: int) -> str:
     marks = ", ".join("?" * len(target.names))
     all_marks = ", ".join([f"({marks})"] * rows)
