@@ -34,10 +34,10 @@ _SAFE_WAL = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 #: How long a statement of a transaction that writes may take on PostgreSQL, and one that walks
 #: through all of an account: a first automap, or the host's whole directory. A job ends it sooner.
 STATEMENT_SECONDS, LONG_STATEMENT_SECONDS = 30, 900
+#: Where in `session.info` a transaction that writes keeps what it need not read twice.
+KNOWN = "ensora_known"
 #: The execution option of a connection whose transactions begin with the intent to write.
 IMMEDIATE = "ensora_immediate"
-#: Where a session notes what it learned under the lock of its transaction.
-LEARNED = "ensora_learned"
 
 
 def safe_journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> str:
@@ -90,7 +90,7 @@ def begin_write(
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("begin_write needs a session without pending changes")
     session.rollback()
-    session.info.pop(LEARNED, None)
+    session.info[KNOWN] = {}
     connection = session.connection(execution_options={IMMEDIATE: True})
     bounds = _bounds(plans, statement_seconds) if connection.dialect.name == "postgresql" else None
     if first is not None:

@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 
 from .clock import utcnow
-from .database import LEARNED, AnySession
+from .database import KNOWN, AnySession
 from .kinds import Kind
 from .models import Connection, History, Mapping
 
@@ -41,8 +41,8 @@ def write_history(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Append a row, inside the caller's transaction, which holds the account's row: a chain has one
-    end. `before` and `after` hold ids, states and counts only.
+    """Append a row, inside the caller's transaction, which began with `begin_write` and holds the
+    account's row: a chain has one end. `before` and `after` hold ids, states and counts only.
     """
     row = History(
         account_id=account_id,
@@ -56,34 +56,24 @@ def write_history(
         before=before,
         after=after,
     )
-    row.hash = _link(_last_hash(session, account_id), row)
+    ends = session.info[KNOWN]
+    if account_id not in ends:
+        last = select(last_hash(account_id))
+        # Through the connection: nothing that waits is to be flushed for it.
+        ends[account_id] = session.connection().scalar(last)
+    row.hash = ends[account_id] = _link(ends[account_id], row)
     session.add(row)
 
 
-def end_of_chain(account_id: Any) -> Any:
-    """Return the hash of an account's last row as a part of another SELECT."""
-    last = select(History.hash).where(History.account_id == account_id)
-    return last.order_by(History.id.desc()).limit(1).scalar_subquery()
+def last_hash(account_id: Any) -> ScalarSelect[bytes | None]:
+    """Return the hash of an account's last row, as a column."""
+    own = select(History.hash).where(History.account_id == account_id)
+    return own.order_by(History.id.desc()).limit(1).scalar_subquery()
 
 
-def learn_end(session: AnySession, account_id: int, end: bytes | None) -> None:
-    """Note what `end_of_chain` told, under the account's lock: the next row needs not ask."""
-    session.info[LEARNED] = account_id, end
-
-
-def _last_hash(session: AnySession, account_id: int) -> bytes | None:
-    """Return the hash of the account's last row, be it only added to the session yet."""
-    learned, end = session.info.pop(LEARNED, (None, None))
-    added = [
-        row for row in session.new if isinstance(row, History) and row.account_id == account_id
-    ]
-    if added:
-        return added[-1].hash
-    if learned == account_id:
-        known: bytes | None = end
-        return known
-    # Through the connection: nothing that waits is to be flushed for it.
-    return session.connection().scalar(select(end_of_chain(account_id)))
+def know_end(session: AnySession, account_id: int, last: bytes | None) -> None:
+    """Tell the transaction the hash of the account's last row, which was read under its lock."""
+    session.info[KNOWN].setdefault(account_id, last)
 
 
 def _link(before: bytes | None, row: Any) -> bytes:

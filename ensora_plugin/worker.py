@@ -46,8 +46,8 @@ def run_workers(app: Flask, *, workers: int = 2, burst: bool = False) -> int:
     """Run `workers` processes and the schedule until SIGTERM or SIGINT; return the exit status.
 
     Half of them leave runs that may drag to the others, so that slow or failing accounts never hold
-    all; a single worker does everything. `burst`: make what is due, work until nothing waits, end.
-    Raises `NotMigrated`. The process must not have threads of its own.
+    all; a single worker does everything, and so does each with `burst`: make what is due, work
+    until nothing waits, end. Raises `NotMigrated`. The process must not have threads of its own.
     """
     settings = state_of(app).settings
     with _database(app) as state:
@@ -60,7 +60,7 @@ def run_workers(app: Flask, *, workers: int = 2, burst: bool = False) -> int:
     tick(app)
     crew: dict[int, Member] = {}
     for number in range(workers):
-        _hire(crew, app, burst, quick_only=number < workers // 2)
+        _hire(crew, app, burst, quick_only=not burst and number < workers // 2)
     next_tick = time.monotonic() + settings.tick_seconds
     while crew and not stopping.requested:
         stopping.wait(next_tick - time.monotonic())
@@ -197,31 +197,38 @@ def _listen(
 
 
 def _work_on_the_waiting(app: Flask, settings: Settings) -> None:
-    """Do the runs and exports that this worker may take, each in a child of its own. It looks
-    before each: others may have come first meanwhile.
+    """Do as many runs as this worker may take now, and the exports, each in a child of its own.
+
+    It looks before each run: others may have come first meanwhile.
     """
-    tried: set[tuple[Job, int, int]] = set()
-    while not stopping.requested and (found := _next(app, tried)):
-        tried.add(found)
-        job, id, _ = found
-        _in_child(app, settings, job, id)
+    tried: set[tuple[int, int]] = set()
+    runs, exports = _waiting(app)
+    for _ in range(len(runs)):
+        runs = [run for run in runs if run not in tried]
+        if stopping.requested or not runs:
+            break
+        tried.add(runs[0])
+        _in_child(app, settings, work_run, runs[0][0])
+        runs, _exports = _waiting(app)
+    for export in exports:
+        if stopping.requested:
+            break
+        _in_child(app, settings, work_export, export)
+
+
+def _waiting(app: Flask) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return (id, fence) of the runs that this worker may take, and the ids of exports."""
+    try:
+        with _database(app) as state:
+            runs = claimable_runs(state.session, quick_only=state.quick_only)
+            return runs, waiting_exports(state.session)
+    except DBAPIError as error:
+        log.warning("look_failed", code=sqlstate(error))
+        return [], []
 
 
 #: A function of `jobs.py` that works on what has an id.
 Job = Callable[[int], None]
-
-
-def _next(app: Flask, tried: set[tuple[Job, int, int]]) -> tuple[Job, int, int] | None:
-    """Return what is to be done next, by what, its id and its fence; None where nothing is left."""
-    try:
-        with _database(app) as state:
-            runs = claimable_runs(state.session, quick_only=state.quick_only)
-            waiting: list[tuple[Job, int, int]] = [(work_run, *run) for run in runs]
-            waiting += [(work_export, export, 0) for export in waiting_exports(state.session)]
-    except DBAPIError as error:
-        log.warning("look_failed", code=sqlstate(error))
-        return None
-    return next((one for one in waiting if one not in tried), None)
 
 
 def _in_child(app: Flask, settings: Settings, job: Job, id: int) -> None:

@@ -37,6 +37,7 @@ from ensora_plugin.models import Connection, Mapping, RenderingRow, Run, RunCoun
 from ensora_plugin.plugin import State, state_of
 from ensora_plugin.runs.schedule import open_queue, request_run, ring
 from tests.practices import ADMINS, KEY
+from tests.watch import Watch
 
 ROOT = Path(__file__).parents[1]
 WAIT_SECONDS = 40
@@ -145,8 +146,9 @@ class Deployment:
         return run_id, ring(open_queue(self.redis_url), run_id, 0)
 
     def check(self, account: str) -> None:
-        """Assert that the account has everything of the world, once."""
+        """Assert that the account has all of the world, once, and that every invariant holds."""
         self.read(lambda session: self._check(session, account))
+        assert Watch(self.state.engine, self.folder / "vendor.db").at_rest() == []
 
     def _check(self, session: Session, account: str) -> None:
         account_id = session.scalars(select(Connection.id).filter_by(account=account)).one()

@@ -18,7 +18,7 @@ from tests.practices import ADMINS, Practice, open_demo, open_other
 from tests.small import ACCOUNT, TODAY, Small
 
 
-class _World:
+class SmallWorld:
     """What `open_demo` reads of a world."""
 
     def __init__(self, smalls: tuple[Small, ...]) -> None:
@@ -97,7 +97,7 @@ class Mortal(httpx2.BaseTransport):
 @contextmanager
 def open_small(url: str, *smalls: Small, **config: Any) -> Iterator[Practice]:
     """Open the demo host with small practices, both accounts activated and connected."""
-    with open_demo(url, _World(smalls), **config) as practice:  # type: ignore[arg-type]
+    with open_demo(url, SmallWorld(smalls), **config) as practice:  # type: ignore[arg-type]
         yield practice
 
 
@@ -106,7 +106,7 @@ def open_small_other(
     url: str, *smalls: Small, host: HostAdapter | None = None, **config: Any
 ) -> Iterator[Practice]:
     """Open small practices in the second host; their rows have to name every column that it has."""
-    world: Any = _World(smalls)
+    world: Any = SmallWorld(smalls)
     with open_other(url, world, host=host, **config) as practice:
         yield practice
 

@@ -180,3 +180,21 @@ def test_of_two_workers_one_takes_nothing_that_drags(tmp_path: Path, sqlite_url:
         site.slow(0.2, "/v1/tokens/current")
         site.slow(0.5, "/v1/sites")
         site.until(lambda: sum(run.state == "running" for run in site.runs()) == 2)
+
+
+@pytest.mark.timeout(120)
+def test_what_was_given_back_in_a_burst_is_done_in_it(tmp_path: Path, sqlite_url: str) -> None:
+    with (
+        redis_server() as redis_url,
+        deployed(tmp_path, sqlite_url, redis_url, build_world(notes=60)) as site,
+    ):
+        for account in ADMINS:
+            site.connect(account)
+        site.slow(0.3, "/v1/students")
+        worker = site.worker("-n", "2", "--burst", ENSORA_SLICE_SECONDS="0.25")
+        assert worker.wait(90) == 0
+        runs = site.runs()
+        assert [run.state for run in runs] == ["done", "done"]
+        assert min(run.fence for run in runs) > 1
+        for account in ADMINS:
+            site.check(account)

@@ -79,6 +79,14 @@ def ahead(db: Db, vendor: sqlite3.Connection, account_id: int, organization: str
         text("SELECT kind, cursor FROM ensora_feed WHERE account_id = :id"), {"id": account_id}
     ).all()
     sent, found = _sent(vendor, organization), []
+    # What breaks the contract is told to people instead.
+    aside = {
+        (row.kind, row.vendor_id)
+        for row in db.execute(
+            text("SELECT kind, vendor_id FROM ensora_set_aside WHERE account_id = :id"),
+            {"id": account_id},
+        )
+    }
     for at, (kind, feed) in enumerate(_FEEDS.items()):
         for row in cursors:
             if row.kind != kind or row.cursor is None:
@@ -89,6 +97,7 @@ def ahead(db: Db, vendor: sqlite3.Connection, account_id: int, organization: str
                 found.append(f"I-12: the cursor of {kind} is none of the vendor's")
                 continue
             behind = {id for (of, id), (seq, _) in sent.items() if of == feed and seq <= place}
-            lost = behind - set(_stored(db, account_id, kind))
+            here = {(kind, id) for id in _stored(db, account_id, kind)} | aside
+            lost = {id for id in behind if (kind, id) not in here}
             found += [f"I-12: {kind} {id} stands before the cursor and is not here" for id in lost]
     return found

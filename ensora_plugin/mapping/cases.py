@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from ..access import Scope
 from ..dialect import as_host_id
-from ..history import end_of_chain, learn_end
+from ..history import know_end, last_hash
 from ..host.entities import host_entity, of_agencies
 from ..host.port import ALL, Actor, native_ids
 from ..joins import mapping_of
@@ -73,9 +73,9 @@ def find_case(
     row = desk.session.execute(statement, values, execution_options=_ANEW).first()
     if row is None:
         return None
-    *facts, end = row
-    learn_end(desk.session, desk.account_id, end)
-    case = Case(*facts)
+    *told, end = row
+    know_end(desk.session, desk.account_id, end)
+    case = Case(*told)
     if case.mapping is not None:
         # A rendering under way holds the mapping of its note: what it wrote there is read anew.
         own = select(Mapping).where(Mapping.id == case.mapping.id).with_for_update()
@@ -129,7 +129,7 @@ def _select(desk: Desk, scope: Scope, kind: Kind) -> Any:
             )
             .label("rejected"),
             Connection.generation.label("generation"),
-            end_of_chain(record.account_id).label("end"),
+            last_hash(record.account_id).label("end"),
         )
         .join(Connection, Connection.id == record.account_id)
         .outerjoin(Mapping, mapping_of(kind))
