@@ -1,6 +1,5 @@
 """The thread as a person lives it, on the whole demo: a button in Settings, the pop-up, four tabs
-that fill by
-themselves, a row that becomes User, and the appointment with its signatures.
+that fill by themselves, a row that becomes User, and the appointment with its signatures.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from demo.redis_server import free_port
+from tests.accessible import findings
 from tests.browsing import page_of, sign_in
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +31,12 @@ FACTS = (
     "Location of Therapist Signature",
     "Location of Appointment Render",
 )
+#: What a row says to those who may not do all.
+WITHHELD = {
+    "bo": "You do not have the permission to create client",
+    "cy": "You do not have the permission to map",
+    "dee": "You have no agency here",
+}
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +170,12 @@ def test_5_each_login_gets_its_own_window(page: Page, name: str) -> None:
         expect(boxes).to_have_count(0)
     else:
         expect(boxes.first).to_be_visible()
+    page.goto("/synchronization/clients/?show=to-map")
+    if name in WITHHELD:
+        expect(page.locator("#ensora-table")).to_contain_text(WITHHELD[name])
+    else:
+        expect(page.locator("#ensora-table a.e-create").first).to_be_visible()
+    assert findings(page) == []
 
 
 def test_6_nothing_of_a_page_stays_in_the_browser(page: Page) -> None:

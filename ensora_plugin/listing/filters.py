@@ -26,14 +26,14 @@ class Order:
 
 
 _PEOPLE = {
-    "last": Order("Last name, A to Z", "sort_key"),
-    "-last": Order("Last name, Z to A", "sort_key", descending=True),
-    "first": Order("First name, A to Z", "name_key"),
-    "-first": Order("First name, Z to A", "name_key", descending=True),
+    "last": Order("Last name, A–Z", "sort_key"),
+    "-last": Order("Last name, Z–A", "sort_key", descending=True),
+    "first": Order("First name, A–Z", "name_key"),
+    "-first": Order("First name, Z–A", "name_key", descending=True),
 }
 _SITES = {
-    "name": Order("Name, A to Z", "sort_key"),
-    "-name": Order("Name, Z to A", "sort_key", descending=True),
+    "name": Order("Name, A–Z", "sort_key"),
+    "-name": Order("Name, Z–A", "sort_key", descending=True),
 }
 _NOTES = {
     "-date": Order("Newest first", "sort_key", descending=True),
