@@ -72,7 +72,7 @@ def refresh(session: AnySession, account_id: int, account: str, host: HostAdapte
         source = _source(session, account_id, account, host, kind)
         mark = read_mark(session, account_id, kind.entity, statement)
         seen = latest(session, source.rows, mark.since)
-        if mark.since is None or (told := _refresh_changed(source, mark.since)) is None:
+        if mark.whole or (told := _refresh_changed(source, mark.since)) is None:
             changed += _bring(source, None)
         else:
             changed += told
