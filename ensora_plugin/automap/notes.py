@@ -26,7 +26,7 @@ from .matching import Edge, solve
 from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
 from .note_tables import VERDICTS, Tried, temporary
-from .outcome import Mapped, Why, mappings_of_run
+from .outcome import Mapped, Why, last_of_run, mappings_of_run
 from .recheck import seen_of, touch_changed
 from .trying import any_to_try, end_generation, held_generation, is_mapped, left_over, tried_notes
 from .zones_apart import mark_apart
@@ -60,6 +60,7 @@ def automap_notes(
         with roomy(session):
             touch_changed(session, account_id, appointment, since)
     if any_to_try(session, account_id, generation):
+        result.beyond = last_of_run(session, account_id, NOTE, run_id)
         with (
             roomy(session),
             tried_notes(session, account_id, appointment, generation=generation) as tried,
@@ -73,7 +74,7 @@ def automap_notes(
                     work.settle(notes, rows)
                 work.write()
             _write_verdicts(tried)
-        result.made = mappings_of_run(session, account_id, NOTE, run_id)
+        result.made = mappings_of_run(session, account_id, NOTE, run_id, result.beyond)
         if result.made > _MANY:
             analyze(session, Mapping.__table__)
     # Also where there was nothing to try: changes of the directory are told apart by it as well.
