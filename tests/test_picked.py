@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from ensora_plugin.access import Scope
+from ensora_plugin.explain.explain import explain
 from ensora_plugin.host.port import ALL, PERMISSIONS, Actor
 from ensora_plugin.kinds import NOTE
 from ensora_plugin.listing.listing import list_some
@@ -72,6 +73,21 @@ def test_what_was_picked_is_suggested_for_sure_and_waits_for_a_click(database_ur
         assert {found[f"note-{n}"] for n in (3, 4)}.isdisjoint({"4", "5"})
         assert found["note-5"] == found["note-6"] == "6"
         assert offered(practice, NOTE) == {"note-1": True, "note-2": True}
+        told = explain(
+            practice.session,
+            practice.account_id(ACCOUNT),
+            ACCOUNT,
+            practice.state.host,
+            NOTE,
+            "note-1",
+            grace=5,
+        )
+        first, *others = told.candidates
+        assert (first.host_id, first.name) == (
+            "1",
+            "22 Nov 2026, 13:00–14:00, picked by the therapist",
+        )
+        assert {one.host_id for one in others} == {"2", "3", "5"}
         actor = Actor(id="1", name="ada", agencies=ALL, permissions=frozenset(PERMISSIONS))
         scope = Scope.of(practice.account_id(ACCOUNT), ACCOUNT, actor)
         note = practice.session.scalars(select(Note).filter_by(vendor_id="note-1")).one()

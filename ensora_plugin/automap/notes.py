@@ -216,11 +216,8 @@ class _Work:
         insert_rows(self.left.session, Mapping.__table__, self.mappings)
         sound = sound_picks(self.left, (note for note, _, _ in self.picked))
         for note, why, seen in self.picked:
-            if pick := sound.get(note.vendor_id):
-                self._keep(note, replace(why, nearest=pick), seen)
-            else:
-                # Nothing was seen of what was picked, which may be another day's.
-                self._keep(note, why, None)
+            pick = sound.get(note.vendor_id)
+            self._keep(note, replace(why, nearest=pick) if pick else why, seen)
         insert_rows(self.left.session, VERDICTS, self.verdicts)
         self.mappings.clear()
         self.verdicts.clear()
