@@ -335,8 +335,8 @@ class SetAside(Base):
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
-    #: The vendor's id where it could be read, else "checksum:" and that of the document, or
-    #: "place:" and the checksum of the cursor behind which it stands.
+    #: The vendor's id where it could be read, else "place:" and the checksum of the cursor behind
+    #: which it stands; before that was so, "checksum:" and that of the document.
     vendor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     #: Which member breaks which rule; never its value.
     reason: Mapped[str] = mapped_column(String(255))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -62,11 +62,15 @@ def brings_nothing(session: AnySession, account_id: int, kind: Kind, page: Page[
     """Tell whether there is nothing to write of a page: a last one without a record.
 
     Its cursor stands where the one before it does. It is kept once a day all the same, since a
-    cursor does not stay good for ever; and what was set aside behind it may be readable by now.
+    cursor does not stay good for ever; and what was set aside at this very place is gone by now.
     """
     if page.items or page.has_more or page.stuck or page.asked is None:
         return False
-    aside = exists().where(SetAside.account_id == account_id, SetAside.kind == kind.name)
+    aside = exists().where(
+        SetAside.account_id == account_id,
+        SetAside.kind == kind.name,
+        SetAside.vendor_id == place_name(page.asked),
+    )
     kept = exists().where(
         Feed.account_id == account_id,
         Feed.kind == kind.name,
@@ -92,7 +96,7 @@ def write_page(
     stored = _stored(session, place, kind, whole)
     new, changed = _compare(whole, stored.records)
     if stored.aside or broken:
-        read = [*whole, place_name(page.asked)]
+        read = [*_newest(whole, stored.records), *_places(page)]
         write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
     _make_room(session, place, kind, new, changed)
     more = {"touched": stored.generation} if kind.model is Note else {}
@@ -108,6 +112,19 @@ def write_page(
     row |= {"moved_at": utcnow(), "gone": gone}
     writes.put(Feed.__table__, [row], key=("account_id", "kind"), adding=("gone",))
     return _tally(page, new, changed)
+
+
+def _newest(whole: dict[str, Whole[Any]], stored: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids of a page's records that are no older than what is stored of them."""
+    for vendor_id, item in whole.items():
+        old = stored.get(vendor_id)
+        if old is None or _stand(item.record) >= (old.version, old.modified_at):
+            yield vendor_id
+
+
+def _places(page: Page[Any]) -> Iterator[str]:
+    """Yield the names of a page's places; of one without records, of the first place."""
+    return (place_name(page.asked, position) for position in range(max(1, len(page.items))))
 
 
 def _tally(page: Page[Any], new: Sequence[Any], changed: Sequence[Any]) -> Tally:
