@@ -42,7 +42,7 @@ def cost(notes: int, url: str) -> tuple[int, dict[str, int]]:
         practice.run(ACCOUNT)
         # What was refused is asked of the host again, one by one; here nothing was.
         practice.session.execute(update(RenderingRow).values(state="rendered"))
-        # What was picked for a note that is tried again is looked up, in any world for a few.
+        # What was picked for notes that are tried again is looked up, where there are any.
         practice.session.execute(update(Note).values(picked=None))
         practice.session.commit()
         counts = {}
@@ -67,6 +67,8 @@ def test_automap_maps_any_number_of_notes_with_as_many_statements(tmp_path: Path
         url = f"sqlite:///{tmp_path / f'{notes}.db'}"
         with open_demo(url, build_world(notes=notes, today=TODAY)) as practice:
             practice.run(ACCOUNT, "pull")
+            practice.session.execute(update(Note).values(picked=None))
+            practice.session.commit()
             with statements(practice) as sent:
                 practice.run(ACCOUNT, "automap")
             made = mapped_notes(practice)

@@ -251,6 +251,9 @@ def _generation(source: Source) -> int:
 
 
 def _remove(source: Source, gone: list[str]) -> None:
+    if gone:
+        # As for what is written: a pass under way goes first.
+        _generation(source)
     for at in range(0, len(gone), _CHUNK):
         chunk = gone[at : at + _CHUNK]
         _remove_agencies(source, chunk)

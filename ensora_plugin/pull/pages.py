@@ -226,25 +226,28 @@ def _make_room(
 ) -> None:
     """Take away what stood beside changed records, and let the notes beside them be tried again."""
     records = [one.item.record for one in changed]
-    if records:
-        _touch_beside(session, place.account_id, kind, [record.id for record in records])
+    added = [item.record.id for item in new]
+    _touch_beside(session, place.account_id, kind, [record.id for record in records], added)
     if records and kind.model is Note:
         _render_again(session, place.account_id, [record.id for record in records])
         forget_content(session, place.account_id, place.sealer, records)
     if kind.sites is not None:
-        members = [record.id for record in records] + [item.record.id for item in new]
+        members = [record.id for record in records] + added
         _leave_sites(session, place.account_id, kind, members)
 
 
-def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
-    """Let notes be tried again that a changed record may let map.
+def _touch_beside(
+    session: AnySession, account_id: int, kind: Kind, changed: list[str], added: list[str]
+) -> None:
+    """Let notes be tried again that a changed or added record may let map.
 
-    Those are the ones beside a note that moves, and those of a student, whose zone may be another.
+    Those are the ones beside a note that moves, and those of a student, whose zone may be another
+    or was not known.
     """
-    if kind.model is Note:
-        touch(session, account_id, groups_of(account_id, vendor_ids))
-    elif kind.model is Student:
-        touch(session, account_id, notes_of(kind, vendor_ids))
+    if kind.model is Note and changed:
+        touch(session, account_id, groups_of(account_id, changed))
+    elif kind.model is Student and (changed or added):
+        touch(session, account_id, notes_of(kind, changed + added))
 
 
 def _render_again(session: AnySession, account_id: int, note_ids: list[str]) -> None:
