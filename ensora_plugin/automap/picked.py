@@ -1,4 +1,4 @@
-"""The appointments that therapists picked in the vendor's app, where a customer uses session matching.
+"""The appointments that therapists picked in the vendor's app, where the customer matches sessions.
 
 A pick is sound where the appointment is eligible, free, of the note's client, staff and agency, and
 no person rejected the pair; its day and its times are the therapist's to know. A sound pick is a

@@ -92,8 +92,8 @@ def _note() -> Any:
         (USER, n.user_id),
         (SITE, n.site_id),
     )
-    columns = [n.date, n.start, n.end, n.picked, _STUDENT.c.time_zone, _SITE.c.name.label("site_name")]
-    columns += [_names(_STUDENT.c).label("student"), _names(_USER.c).label("user")]
+    columns = [n.date, n.start, n.end, n.picked, _STUDENT.c.time_zone]
+    columns += [_SITE.c.name.label("site_name"), _names(_STUDENT.c).label("student"), _names(_USER.c).label("user")]
     found: Any = Note.__table__
     for (kind, id), record in zip(people, (_STUDENT, _USER, _SITE), strict=True):
         mapped = Mapping.__table__.alias(f"{kind.name}_mapping")
@@ -203,10 +203,7 @@ def _near(note: Any, row: Any, grace: int) -> _Near:
     span = Span(note.date, note.start, note.end, note.time_zone or row.time_zone)
     other = Span(row.date, row.start, row.end, row.time_zone)
     apart = minutes_apart(span, other)
-    if span.zone == other.zone:
-        same_day = row.date == note.date
-    else:
-        same_day = on_its_day(span, other)
+    same_day = row.date == note.date if span.zone == other.zone else on_its_day(span, other)
     return _Near(
         row,
         same_client=str(row.client_id) == note.client,

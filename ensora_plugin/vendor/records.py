@@ -96,7 +96,7 @@ class Whole(Struct, Generic[T], frozen=True, gc=False):
 
 
 class Broken(Struct, frozen=True, gc=False):
-    """A record that breaks the contract: its id, else the name of its place, and the broken rule."""
+    """A record that breaks the contract: its id, or the name of its place, and the broken rule."""
 
     vendor_id: str
     reason: str
