@@ -93,7 +93,8 @@ def _note() -> Any:
         (SITE, n.site_id),
     )
     columns = [n.date, n.start, n.end, n.picked, _STUDENT.c.time_zone]
-    columns += [_SITE.c.name.label("site_name"), _names(_STUDENT.c).label("student"), _names(_USER.c).label("user")]
+    columns += [_names(_STUDENT.c).label("student"), _names(_USER.c).label("user")]
+    columns += [_SITE.c.name.label("site_name")]
     found: Any = Note.__table__
     for (kind, id), record in zip(people, (_STUDENT, _USER, _SITE), strict=True):
         mapped = Mapping.__table__.alias(f"{kind.name}_mapping")
