@@ -126,9 +126,11 @@ def _follow(session: AnySession, account_id: int, account: str) -> Verified:
     return Verified(account, rows, (before or b"").hex(), unchained, broken)
 
 
-def digest_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int) -> dict[str, Any]:
-    """Return count and SHA-256 of the pairs that a run mapped, in the order in which they were
-    made.
+def digest_of_run(
+    session: AnySession, account_id: int, kind: Kind, run_id: int, beyond: int
+) -> dict[str, Any]:
+    """Return count and SHA-256 of the pairs that a run mapped beyond one of its mappings, in the
+    order in which they were made.
     """
     digest = hashlib.sha256()
     count = 0
@@ -139,6 +141,7 @@ def digest_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int)
             Mapping.kind == kind.name,
             Mapping.run_id == run_id,
             Mapping.state == "auto",
+            Mapping.id > beyond,
         )
         .order_by(Mapping.id),
         execution_options={"yield_per": 5000},

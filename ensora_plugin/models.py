@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -83,6 +84,10 @@ class Connection(Base):
     #: Own values of the account; None takes the deployment's.
     interval_minutes: Mapped[int | None]
     grace_minutes: Mapped[int | None]
+    #: Whether an appointment that a therapist picked maps by itself.
+    map_picked: Mapped[bool] = mapped_column(default=False, server_default=false())
+    #: The grace of the last pass of automap over the notes; with another one all of them are tried.
+    tried_grace: Mapped[int | None]
     #: Grows with every pass of automap over the notes, which tries those that were touched since.
     generation: Mapped[int] = mapped_column(default=1, server_default="1")
     #: When the next pull is due; None while not connected.
@@ -330,8 +335,8 @@ class SetAside(Base):
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ensora_connection.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
-    #: The vendor's id where it could be read, else "checksum:" and that of the document, or
-    #: "place:" and the checksum of the cursor behind which it stands.
+    #: The vendor's id where it could be read, else "place:" and the checksum of the cursor behind
+    #: which it stands; before that was so, "checksum:" and that of the document.
     vendor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     #: Which member breaks which rule; never its value.
     reason: Mapped[str] = mapped_column(String(255))

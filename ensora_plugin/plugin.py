@@ -148,7 +148,9 @@ class Ensora:
         To be called after the host's own commit, with ids in the host's own type; what is new,
         deleted or given other agencies counts as changed. In a request the work is done when its
         answer is out, else at once; in either case in a session and a transaction of its own. The
-        next pull is due then. Whatever fails is logged, and found by the next run.
+        next pull is due then. Whatever fails is logged; the next run finds it by `updated_at`, and
+        where the SELECTs offer none, all but appointments whose notes are older than
+        ENSORA_RECHECK_DAYS.
 
         `account` is the request's unless it is given. Raises ValueError for another kind.
         """

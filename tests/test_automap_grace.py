@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -95,6 +96,22 @@ ZONES = [
     # Over midnight.
     (EAST, DAY, "23:30", "00:30", DAY, "23:30", "23:59", "unreadable_date_or_time"),
 ]
+
+
+def test_another_grace_of_the_deployment_lets_every_unmapped_note_be_tried(
+    database_url: str,
+) -> None:
+    small = Small()
+    small.trio()
+    small.appointment("13:00", "14:00")
+    small.note("13:07", "14:00")
+    with open_small(database_url, small) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        practice.run(ACCOUNT, "automap")
+        assert outcome(practice, NOTE) == {"note-1": "outside_the_grace"}
+        practice.state.settings = replace(practice.state.settings, grace_minutes=10)
+        practice.run(ACCOUNT, "automap")
+        assert outcome(practice, NOTE) == {"note-1": "1"}
 
 
 def test_zones_decide_what_is_the_same_time(database_url: str) -> None:

@@ -194,3 +194,19 @@ def test_a_changed_zone_makes_the_unmapped_notes_try_again(sqlite_url: str, trio
         practice.store.change(ORGANIZATION, "students", "student-1", timeZone=CENTRAL)
         practice.run()
         assert outcome(practice, NOTE) == {"note-1": "1"}
+
+
+def test_a_student_who_comes_after_their_notes_lets_them_try_again(
+    database_url: str, trio: Small
+) -> None:
+    """The mapping stands from before the records were thrown away."""
+    trio.appointment()
+    trio.note()
+    (student,), trio.vendor["students"] = trio.vendor["students"], []
+    with open_small(database_url, trio) as practice:
+        by_person(practice, "student", "student-1", 1)
+        practice.run()
+        assert outcome(practice, NOTE)["note-1"] not in ("1", None)
+        practice.store.put(ORGANIZATION, "students", student)
+        practice.run()
+        assert outcome(practice, NOTE) == {"note-1": "1"}

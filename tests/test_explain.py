@@ -160,6 +160,27 @@ def test_a_note_without_an_appointment_that_day_is_shown_what_is_near(
         ]
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Detroit"])
+def test_an_appointment_of_the_day_before_hides_none_of_that_day(
+    sqlite_url: str, zone: str
+) -> None:
+    """Where zones differ, automap looks at the days beside, but takes of them only what is near."""
+    small = Small()
+    small.trio()
+    small.student("Lily Wong", zone=zone)
+    small.client("Lily Wong")
+    small.staff("Kim Other", "kim@clinic.example")
+    the_day_before = small.appointment(client=2, day=DAY - timedelta(days=1))
+    with_other_staff = small.appointment(client=2, staff=2)
+    note = small.note(student="student-2")
+    with open_small(sqlite_url, small) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        told = why(practice, NOTE, note)
+        assert told.code == "no_appointment_that_day"
+        ids = [str(with_other_staff), str(the_day_before)]
+        assert [one.host_id for one in told.candidates] == ids
+
+
 def test_where_the_client_is_not_mapped_the_one_that_comes_nearest_stands_in(
     database_url: str,
 ) -> None:

@@ -227,6 +227,16 @@ def test_an_appointment_that_says_that_it_changed_maps_a_note_of_long_ago(dated:
     assert said(dated, NOTE) == "maps"
 
 
+def test_a_change_before_the_daily_look_at_all_rows_maps_a_note_of_long_ago(dated: Hands) -> None:
+    name_right(dated)
+    automap(dated)
+    move_into_the_grace(dated)
+    assert said(dated, NOTE) == "outside_the_grace"
+    with time_machine.travel(utcnow() + timedelta(hours=25)):
+        automap(dated)
+        assert said(dated, NOTE) == "maps"
+
+
 def test_where_nothing_says_what_changed_the_last_days_are_tried_again(undated: Hands) -> None:
     name_right(undated)
     automap(undated)

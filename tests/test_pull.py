@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import time_machine
@@ -12,13 +12,18 @@ from sqlalchemy import func, select, text
 
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import DatabaseFailed, EnsoraError, VendorBroke
+from ensora_plugin.kinds import SITE
 from ensora_plugin.models import (
     Feed,
     Note,
     Run,
 )
+from ensora_plugin.pull.reading import read_feed
 from ensora_plugin.runs.runs import claim, create_run
 from ensora_plugin.runs.sync import perform
+from ensora_plugin.vendor.client import DataCollection
+from ensora_plugin.vendor.pages import Page
+from ensora_plugin.vendor.records import SiteIn, Whole, digest
 from tests.five_students import NAMES, calm, five, forget_cursors, play, students
 from tests.opened import Mortal, by_person, open_small
 from tests.practices import Practice
@@ -166,6 +171,49 @@ def test_a_feed_that_never_ends_is_left_with_words_and_the_next_pull_goes_on(
     practice.run(ACCOUNT, "pull")
     assert students(practice) == NAMES
     assert practice.session.scalar(select(func.count(Note.id))) == 1
+
+
+class Pages:
+    """A feed of a page a cursor, as a function of its number gives its records and whether more
+    are promised.
+    """
+
+    def __init__(self, page: Callable[[int], tuple[list[str], bool]]) -> None:
+        self.of_number = page
+        self.read = 0
+
+    def page(self, _kind: str, cursor: str | None, _size: int) -> Page[Any]:
+        number = int(cursor or 0)
+        names, more = self.of_number(number)
+        items = [
+            Whole(SiteIn(name, "Northside", True, utcnow()), digest(f"{name} {number}".encode()))
+            for name in names
+        ]
+        return Page(items, str(number + 1), more, cursor)
+
+    def read_all(self) -> None:
+        vendor = cast(DataCollection, self)
+        for _page in read_feed(vendor, SITE, None, 100, lambda _page: None):
+            self.read += 1
+
+
+def test_empty_pages_among_others_are_no_feed_without_an_end() -> None:
+    feed = Pages(lambda number: ([] if number % 4 == 3 else [f"site-{number}"], number < 39))
+    feed.read_all()
+    assert feed.read == 40
+
+
+def test_records_that_all_change_while_they_are_read_come_again_and_the_feed_ends() -> None:
+    feed = Pages(lambda number: ([f"site-{number % 100}"], number < 250))
+    feed.read_all()
+    assert feed.read == 251
+
+
+def test_a_feed_that_brings_the_same_records_in_ever_newer_states_ends_in_words() -> None:
+    feed = Pages(lambda number: ([f"site-{number % 3}"], True))
+    with pytest.raises(VendorBroke, match="does not come to an end"):
+        feed.read_all()
+    assert feed.read < 300
 
 
 def test_an_older_version_after_a_newer_one_is_left_alone(practice: Practice) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import select
 
 from ensora_plugin.bulk import last_writes
+from ensora_plugin.clock import utcnow
 from ensora_plugin.kinds import KINDS, NOTE, SITE, STUDENT
 from ensora_plugin.models import (
     Connection,
@@ -21,10 +25,10 @@ from ensora_plugin.models import (
     Student,
 )
 from ensora_plugin.pull.drafts import Drafts, Place
-from ensora_plugin.pull.pages import write_page
-from ensora_plugin.vendor.pages import Page
+from ensora_plugin.pull.pages import brings_nothing, write_page
+from ensora_plugin.vendor.pages import Page, place_name
 from ensora_plugin.vendor.records import Broken
-from tests.five_students import NAMES, calm, five, play, students
+from tests.five_students import NAMES, calm, five, forget_cursors, play, students
 from tests.opened import open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT, ORGANIZATION, OTHER, Small
@@ -60,11 +64,44 @@ def test_a_record_that_is_broken_later_stays_as_it_was(practice: Practice) -> No
     practice.run(ACCOUNT, "pull")
     assert students(practice) == NAMES
     assert practice.session.scalars(select(SetAside.vendor_id)).all() == ["student-1"]
-    # Read again whole, though no newer than what is stored: it is not set aside any more.
+    # An older state is not what is missing.
     practice.store.change(ORGANIZATION, "students", "student-1", active=True)
     play(practice, "member", member="modifiedAt", value="2020-01-01T00:00:00Z", times=1)
     practice.run(ACCOUNT, "pull")
+    assert practice.session.scalars(select(SetAside.vendor_id)).all() == ["student-1"]
+    calm(practice)
+    practice.store.change(ORGANIZATION, "students", "student-1", active=False)
+    practice.run(ACCOUNT, "pull")
     assert practice.session.scalars(select(SetAside)).all() == []
+
+
+def test_a_record_without_an_id_is_set_aside_until_its_place_is_read_again(
+    practice: Practice,
+) -> None:
+    play(practice, "member", member="id", value=7, times=1)
+    practice.run(ACCOUNT, "pull")
+    assert practice.session.scalars(select(SetAside.vendor_id)).all() == [place_name(None)]
+    # It costs no writes where nothing comes.
+    cursor = practice.session.scalars(select(Feed.cursor).filter_by(kind="student")).one()
+    quiet: Page[Any] = Page([], cursor, False, cursor)
+    assert brings_nothing(practice.session, practice.account_id(ACCOUNT), STUDENT, quiet)
+    practice.session.rollback()
+    calm(practice)
+    forget_cursors(practice)
+    practice.run(ACCOUNT, "pull")
+    assert practice.session.scalars(select(SetAside)).all() == []
+    assert students(practice) == NAMES
+
+
+def test_a_record_without_an_id_is_told_of_for_a_month(practice: Practice) -> None:
+    play(practice, "member", member="id", value=7, times=1)
+    practice.run(ACCOUNT, "pull")
+    calm(practice)
+    for days, told in ((29, 1), (31, 0)):
+        with time_machine.travel(utcnow() + timedelta(days=days)):
+            practice.run(ACCOUNT, "pull")
+        assert len(practice.session.scalars(select(SetAside)).all()) == told
+        practice.session.rollback()
 
 
 @pytest.mark.parametrize("whole_first", [True, False])

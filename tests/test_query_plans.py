@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from demo.host.models import Appointment, Client
 from ensora_plugin.automap.people import automap_named
 from ensora_plugin.automap.recheck import touch_changed
 from ensora_plugin.host import directory
-from ensora_plugin.host.changes import bring_up_to_date
+from ensora_plugin.host.changes import bring_up_to_date, touch_changed_appointments
 from ensora_plugin.host.port import Entity
 from ensora_plugin.kinds import STUDENT
 from ensora_plugin.models import (
@@ -46,6 +46,8 @@ LARGE = (
     ("ensora_student",),
     ("appointment", "visits"),
 )
+#: Naive UTC, long before the others.
+_LONG_AGO = datetime(2020, 1, 1)  # noqa: DTZ001
 #: So much stands there already, all of it mapped.
 STUDENTS, NOTES = 2_000, 20_000
 #: What a step is found by; the account and the kind alone are no more than a whole table.
@@ -86,7 +88,7 @@ def fill(practice: Practice) -> None:
     if other:
         copies(session, Visit, NOTES, lambda n: {"key": uuid.uuid4(), "on_day": _day(n)})
     else:
-        copies(session, Appointment, NOTES, lambda n: {"id": 100_000 + n, "date": _day(n)})
+        copies(session, Appointment, NOTES, _old_appointment)
     session.execute(text("ANALYZE"))
     session.commit()
 
@@ -103,6 +105,10 @@ def copies(session: Any, model: Any, count: int, changes: Any, **which: str) -> 
 def _day(n: int) -> date:
     # A day each: among so few rows an index is worth its while only where it tells them apart.
     return date(1970, 1, 1) + timedelta(days=n)
+
+
+def _old_appointment(n: int) -> dict[str, Any]:
+    return {"id": 100_000 + n, "date": _day(n), "updated_at": _LONG_AGO}
 
 
 def _old_note(n: int, students: list[str]) -> dict[str, Any]:
@@ -267,6 +273,26 @@ def test_what_the_host_says_it_changed_is_read_by_its_id(full: Practice, entity:
     assert [step for step in own if not narrow(step)] == []
 
 
+def test_appointments_that_changed_are_read_by_when_and_their_notes_by_them(
+    full: Practice,
+) -> None:
+    full.session.execute(text("ANALYZE"))
+    full.session.commit()
+    hands = Hands(full)
+    hands.change("appointment", 1, start=time(6), end=time(7))
+    told = full.account_id(ACCOUNT), ACCOUNT, full.state.host
+    with plans(full.state.engine) as found:
+        touch_changed_appointments(full.session, *told)
+    full.session.rollback()
+    notes = [step for step in found.steps if step.table in ("ensora_note", "ensora_mapping")]
+    # Nothing tells in the other host what changed.
+    assert bool(notes) == hands.is_demo
+    assert [step for step in notes if not narrow(step)] == []
+    asked = found.read("appointment")
+    assert bool(asked) == hands.is_demo
+    assert [step for step in asked if not _named(step, "updated_at", "rowid", "id =")] == []
+
+
 def test_a_directory_refresh_reads_what_changed_or_each_table_once(full: Practice) -> None:
     more_clients(full)
     told = full.session, full.account_id(ACCOUNT), ACCOUNT, full.state.host
@@ -311,8 +337,8 @@ def more_clients(practice: Practice) -> None:
     session = practice.session
     if practice.state.engine.dialect.name == "postgresql":
         if Hands(practice).is_demo:
-            changed = datetime(2020, 1, 1)  # noqa: DTZ001 - naive UTC, long before the others
-            copies(session, Client, STUDENTS, lambda n: {"id": 100_000 + n, "updated_at": changed})
+            old = {"updated_at": _LONG_AGO}
+            copies(session, Client, STUDENTS, lambda n: {"id": 100_000 + n, **old})
         else:
             copies(session, Kid, STUDENTS, lambda n: {"key": uuid.uuid4()})
         session.execute(text("ANALYZE"))

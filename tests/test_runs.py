@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import time
+from hashlib import sha256
 
 import httpx2
 import pytest
 from sqlalchemy import select
 
 from ensora_plugin.errors import Busy, Fenced
-from ensora_plugin.models import Run
+from ensora_plugin.models import History, Mapping, Run
 from ensora_plugin.runs.runs import STEPS, Claim, claim, hold
-from ensora_plugin.runs.sync import perform, perform_now
+from ensora_plugin.runs.sync import Stopped, perform, perform_now
 from ensora_plugin.signals import connection_lost, run_ended
+from tests.hands import Hands
 from tests.opened import Mortal, open_small
 from tests.practices import Practice
 from tests.running import LEASE, claimed, connection_of, due, filled, heard, later, play, run_of
-from tests.small import ACCOUNT, OTHER
+from tests.small import ACCOUNT, ORGANIZATION, OTHER, draft
 
 
 @pytest.fixture
@@ -167,6 +170,33 @@ def test_a_run_does_only_its_own_steps(practice: Practice) -> None:
     assert practice.mapped(ACCOUNT, "note") == {"note-1": "1"}
     assert practice.counts(run)["note"].rendered == 0
     assert practice.counts(practice.run(ACCOUNT, "render"))["note"].rendered == 1
+
+
+def test_a_run_that_is_taken_over_counts_each_mapping_once(on_each: Practice) -> None:
+    """Its worker leaves when the notes are mapped; then another note comes."""
+    session, run_id = on_each.session, due(on_each)
+
+    def notes_are_mapped() -> bool:
+        return session.scalar(select(Mapping.id).where(Mapping.kind == "note")) is not None
+
+    leaving = replace(on_each.state.services(), stopping=notes_are_mapped)
+    with pytest.raises(Stopped):
+        perform(leaving, claimed(on_each, run_id))
+    hands = Hands(on_each)
+    hands.copy("appointment", 1, to=2)
+    hands.change("appointment", 2, start=time(16), end=time(17))
+    on_each.store.publish_note(ORGANIZATION, draft("16:00", "17:00") | {"id": "note-2"})
+    perform(on_each.state.services(), claimed(on_each, run_id))
+    count = on_each.counts(run_of(on_each, run_id))["note"]
+    assert on_each.mapped(ACCOUNT, "note") == {"note-1": "1", "note-2": "2"}
+    assert count.mapped == 2
+    rows = session.scalars(
+        select(History.after)
+        .where(History.run_id == run_id, History.action == "automap", History.kind == "note")
+        .order_by(History.id)
+    ).all()
+    pairs = ["note-1\x1f1\x1e", "note-2\x1f2\x1e"]
+    assert rows == [{"count": 1, "sha256": sha256(pair.encode()).hexdigest()} for pair in pairs]
 
 
 def test_a_command_does_first_what_a_dead_one_left_behind(on_each: Practice) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import event, func, select, update
 
 from demo.data import build_world
-from ensora_plugin.models import Mapping, RenderingRow
+from ensora_plugin.models import Mapping, Note, RenderingRow
 from tests.conftest import TODAY
 from tests.practices import Practice, open_demo
 
@@ -42,6 +42,8 @@ def cost(notes: int, url: str) -> tuple[int, dict[str, int]]:
         practice.run(ACCOUNT)
         # What was refused is asked of the host again, one by one; here nothing was.
         practice.session.execute(update(RenderingRow).values(state="rendered"))
+        # What was picked for notes that are tried again is looked up, where there are any.
+        practice.session.execute(update(Note).values(picked=None))
         practice.session.commit()
         counts = {}
         for step in ("pull", "automap", "render"):
@@ -65,6 +67,8 @@ def test_automap_maps_any_number_of_notes_with_as_many_statements(tmp_path: Path
         url = f"sqlite:///{tmp_path / f'{notes}.db'}"
         with open_demo(url, build_world(notes=notes, today=TODAY)) as practice:
             practice.run(ACCOUNT, "pull")
+            practice.session.execute(update(Note).values(picked=None))
+            practice.session.commit()
             with statements(practice) as sent:
                 practice.run(ACCOUNT, "automap")
             made = mapped_notes(practice)

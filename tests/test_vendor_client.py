@@ -127,6 +127,7 @@ def test_a_status_against_the_contract_is_not_tried_again(vendor: Vendor, code: 
         ({"retry_after": "Thu, 01 Jan 1970 00:00:00"}, None),
         ({"retry_after": "-5"}, None),
         ({"retry_after": "soon"}, None),
+        ({"retry_after": "Mon, 01 Jan 2024 00:00:00 +99999999999999999"}, None),
         ({"retry_after": "1e3"}, None),
         ({"retry_after": ""}, None),
         ({}, None),

@@ -51,11 +51,12 @@ def why_not(note: Any, pairs: Sequence[Pair], holders: Mapping[str, str], grace:
 
     `holders`: which note has an appointment, appointment -> note.
     """
-    code = _why_no_people(note)
+    code = why_no_people(note)
     return Why(code) if code else _why_of_pairs(pairs, holders, grace)
 
 
-def _why_no_people(note: Any) -> str | None:
+def why_no_people(note: Any) -> str | None:
+    """Return why a note has no appointments at all, None where it may have some."""
     if note.status != "published":
         return "unpublished"
     if note.date is None or _unreadable(note):

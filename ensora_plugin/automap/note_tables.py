@@ -67,6 +67,8 @@ def _notes_table(
         Column("zone", String(64)),
         #: The appointment that a mapped note of the group holds; None for what is to be mapped.
         Column("own", String(64)),
+        #: The appointment that the therapist picked.
+        Column("picked", String(64)),
         #: Whether a reason stands beside the note from before.
         Column("told", Boolean),
         #: Whether its times have to be compared one by one.

@@ -9,7 +9,7 @@ their reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -21,14 +21,23 @@ from ..clock import utcnow
 from ..database import AnySession, analyze, kept_plans, roomy
 from ..host.port import HostAdapter
 from ..kinds import NOTE
-from ..models import Mapping, Note
+from ..models import Connection, Mapping, Note
 from .matching import Edge, solve
 from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
 from .note_tables import VERDICTS, Tried, temporary
-from .outcome import Mapped, Why, mappings_of_run
+from .outcome import Mapped, Why, last_of_run, mappings_of_run
+from .picked import map_picked, sound_picks
 from .recheck import seen_of, touch_changed
-from .trying import any_to_try, end_generation, held_generation, is_mapped, left_over, tried_notes
+from .trying import (
+    any_to_try,
+    end_generation,
+    held_generation,
+    is_mapped,
+    left_over,
+    mark,
+    tried_notes,
+)
 from .zones_apart import mark_apart
 
 #: So many new mappings make what a database believes of the table wrong.
@@ -55,17 +64,25 @@ def automap_notes(
     """
     result = Mapped()
     generation = held_generation(session, account_id)
+    tried_grace, picks_map = session.execute(
+        select(Connection.tried_grace, Connection.map_picked).where(Connection.id == account_id)
+    ).one()
+    if tried_grace != grace:
+        mark(session, account_id, Note.why.is_not(None), generation)
     appointment = host.appointments(account).subquery("appointment")
     if since is not None:
         with roomy(session):
             touch_changed(session, account_id, appointment, since)
     if any_to_try(session, account_id, generation):
+        result.beyond = last_of_run(session, account_id, NOTE, run_id)
         with (
             roomy(session),
             tried_notes(session, account_id, appointment, generation=generation) as tried,
             temporary(session, VERDICTS),
         ):
             any_apart = mark_apart(tried)
+            if picks_map:
+                map_picked(tried, run_id)
             _insert_lone(tried, grace, run_id)
             with left_over(tried) as left:
                 work = _Work(left, grace, run_id, result)
@@ -73,11 +90,11 @@ def automap_notes(
                     work.settle(notes, rows)
                 work.write()
             _write_verdicts(tried)
-        result.made = mappings_of_run(session, account_id, NOTE, run_id)
+        result.made = mappings_of_run(session, account_id, NOTE, run_id, result.beyond)
         if result.made > _MANY:
             analyze(session, Mapping.__table__)
     # Also where there was nothing to try: changes of the directory are told apart by it as well.
-    end_generation(session, account_id)
+    end_generation(session, account_id, grace)
     result.ambiguous = _ambiguous(session, account_id)
     return result
 
@@ -120,6 +137,8 @@ class _Work:
     result: Mapped
     mappings: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    #: Notes for which an appointment was picked, with their reason and what was seen.
+    picked: list[tuple[Any, Why, str | None]] = field(default_factory=list)
 
     def settle(self, notes: Sequence[Any], rows: Sequence[Any]) -> None:
         """Map the notes of a client that may map, and say why the others do not."""
@@ -141,7 +160,7 @@ class _Work:
             if note.vendor_id not in mapped:
                 why = why_not(note, pairs.get(note.vendor_id, ()), holders, self.grace)
                 self._tell(note, why, seen_of(note, seen.get(note.vendor_id, ()), holders))
-        if len(self.mappings) + len(self.verdicts) >= _AT_ONCE:
+        if len(self.mappings) + len(self.verdicts) + len(self.picked) >= _AT_ONCE:
             self.write()
 
     def _solved(
@@ -169,10 +188,16 @@ class _Work:
         )
 
     def _tell(self, note: Any, why: Why, seen: str | None) -> None:
+        self.result.reasons[why.code] = self.result.reasons.get(why.code, 0) + 1
+        if note.picked is None:
+            self._keep(note, why, seen)
+        else:
+            self.picked.append((note, why, seen))
+
+    def _keep(self, note: Any, why: Why, seen: str | None) -> None:
         """Keep a reason for writing where another one stands beside the note, or where it was
         found among other appointments.
         """
-        self.result.reasons[why.code] = self.result.reasons.get(why.code, 0) + 1
         stands = Why(note.why, note.why_minutes, note.nearest, note.rival), note.seen
         if (why, seen) != stands:
             self.verdicts.append(
@@ -189,9 +214,14 @@ class _Work:
     def write(self) -> None:
         """Write what was gathered; the reasons into the temporary table."""
         insert_rows(self.left.session, Mapping.__table__, self.mappings)
+        sound = sound_picks(self.left, (note for note, _, _ in self.picked))
+        for note, why, seen in self.picked:
+            pick = sound.get(note.vendor_id)
+            self._keep(note, replace(why, nearest=pick) if pick else why, seen)
         insert_rows(self.left.session, VERDICTS, self.verdicts)
         self.mappings.clear()
         self.verdicts.clear()
+        self.picked.clear()
 
 
 def _write_verdicts(tried: Tried) -> None:

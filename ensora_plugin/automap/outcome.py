@@ -29,9 +29,13 @@ class Why:
 
 @dataclass
 class Mapped:
-    """What a pass did: mappings made, and how many records stayed ambiguous."""
+    """What a pass did: mappings made, and how many records stayed ambiguous.
+
+    `beyond`: the last mapping that its run had made before, be it under another worker.
+    """
 
     made: int = 0
+    beyond: int = 0
     ambiguous: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
@@ -47,17 +51,32 @@ def unmapped(kind: Kind, account_id: Any) -> ColumnElement[bool]:
     )
 
 
-def mapped_by_run(account_id: int, kind: Kind, run_id: int) -> AnySelect:
-    """SELECT the vendor ids of the records of a kind that a run mapped."""
-    return select(Mapping.vendor_id).where(
+def mapped_by_run(account_id: int, kind: Kind, run_id: int, beyond: int = 0) -> AnySelect:
+    """SELECT the vendor ids of the records of a kind that a run mapped, beyond one of its
+    mappings.
+    """
+    return select(Mapping.vendor_id).where(*_of_run(account_id, kind, run_id, beyond))
+
+
+def last_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int) -> int:
+    """Return the last mapping of a kind that a run made; 0 where there is none."""
+    last = select(func.max(Mapping.id)).where(*_of_run(account_id, kind, run_id, 0))
+    return session.scalar(last) or 0
+
+
+def mappings_of_run(
+    session: AnySession, account_id: int, kind: Kind, run_id: int, beyond: int
+) -> int:
+    """Count the mappings that a run made beyond one; drivers do not tell for INSERT .. SELECT."""
+    made = mapped_by_run(account_id, kind, run_id, beyond).subquery()
+    return session.scalar(select(func.count()).select_from(made)) or 0
+
+
+def _of_run(account_id: int, kind: Kind, run_id: int, beyond: int) -> tuple[Any, ...]:
+    return (
         Mapping.account_id == account_id,
         Mapping.kind == kind.name,
         Mapping.run_id == run_id,
         Mapping.state == "auto",
+        Mapping.id > beyond,
     )
-
-
-def mappings_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int) -> int:
-    """Count the mappings that a run made; drivers do not tell for INSERT .. SELECT."""
-    made = mapped_by_run(account_id, kind, run_id).subquery()
-    return session.scalar(select(func.count()).select_from(made)) or 0

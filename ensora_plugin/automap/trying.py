@@ -83,12 +83,12 @@ def tried_notes(
         yield tried
 
 
-def end_generation(session: AnySession, account_id: int) -> None:
-    """Say that a pass is done: what was touched until now was looked at."""
+def end_generation(session: AnySession, account_id: int, grace: int) -> None:
+    """Say that a pass is done: what was touched until now was looked at, with a grace."""
     session.execute(
         update(Connection)
         .where(Connection.id == account_id)
-        .values(generation=Connection.generation + 1)
+        .values(generation=Connection.generation + 1, tried_grace=grace)
         .execution_options(synchronize_session=False)
     )
 
@@ -193,6 +193,7 @@ def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
             Note.end,
             Student.time_zone,
             own.host_id,
+            Note.picked,
             Note.why.is_not(None),
             false(),
         )

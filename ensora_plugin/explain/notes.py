@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, union
 
-from ..automap.matching import Span, minutes_apart
+from ..automap.matching import Span, minutes_apart, on_its_day
 from ..dialect import as_text, minute_of_day, pinned_join
 from ..host.entities import host_entity
 from ..host.port import native_ids
@@ -34,37 +34,44 @@ class _Near:
     same_agency: bool
     same_day: bool
     apart: tuple[int, int] | None
+    #: Whether automap counts its day and times as those of the note.
+    counts: bool
+    #: Whether the therapist picked it.
+    picked: bool
 
     @property
-    def order(self) -> tuple[int, int, float, str]:
-        """The note's own appointments, then with another agency or staff, another client or day."""
+    def order(self) -> tuple[bool, int, int, float, str]:
+        """What was picked, then the note's own appointments, then with another agency or staff,
+        another client or day.
+        """
         strange = 4 * (not self.same_client) + 2 * (not self.same_staff) + (not self.same_agency)
+        strange += 8 * (not self.same_day)
         apart = float("inf") if self.apart is None else sum(self.apart)
-        return 8 * (not self.same_day) + strange, not self.row.eligible, apart, self.row.host_id
+        return not self.picked, strange, not self.row.eligible, apart, self.row.host_id
 
     @property
     def own(self) -> bool:
         """Whether automap looks at it for this note."""
-        return (
-            self.same_client
-            and self.same_staff
-            and self.same_agency
-            and (self.same_day or self.apart is not None)
-        )
+        return self.same_client and self.same_staff and self.same_agency and self.counts
 
 
 def near_appointments(asked: Question, vendor_id: str, grace: int) -> list[Candidate]:
     """Return the appointments of the note's client, staff and day; where none of them may match,
-    those with one of the two that day, and with both of them the day before and after.
+    those with one of the two that day, and with both of them the day before and after. What the
+    therapist picked comes first, whatever it is.
     """
     values = {"account": asked.account_id, "vendor_id": vendor_id}
     note = asked.session.connection().execute(_note(), values).one()
     if note.date is None:
         return []
-    near = [_near(note, row) for row in _rows(asked, vendor_id, note)]
-    own = [one for one in near if one.own]
-    if not any(one.row.eligible for one in own):
-        own = [one for one in near if one.same_day or (one.same_client and one.same_staff)]
+    near = [_near(note, row, grace) for row in _rows(asked, vendor_id, note)]
+    own = [one for one in near if one.own or one.picked]
+    if not any(one.own and one.row.eligible for one in own):
+        own = [
+            one
+            for one in near
+            if one.same_day or (one.same_client and one.same_staff) or one.picked
+        ]
     own.sort(key=lambda one: one.order)
     visible = [one for one in own if asked.sees((str(one.row.agency_id),))]
     hidden = len(visible) < len(own)
@@ -85,8 +92,9 @@ def _note() -> Any:
         (USER, n.user_id),
         (SITE, n.site_id),
     )
-    columns = [n.date, n.start, n.end, _STUDENT.c.time_zone, _SITE.c.name.label("site_name")]
+    columns = [n.date, n.start, n.end, n.picked, _STUDENT.c.time_zone]
     columns += [_names(_STUDENT.c).label("student"), _names(_USER.c).label("user")]
+    columns += [_SITE.c.name.label("site_name")]
     found: Any = Note.__table__
     for (kind, id), record in zip(people, (_STUDENT, _USER, _SITE), strict=True):
         mapped = Mapping.__table__.alias(f"{kind.name}_mapping")
@@ -112,7 +120,9 @@ def _names(person: Any) -> ColumnElement[str]:
 
 
 def _rows(asked: Question, vendor_id: str, note: Any) -> Sequence[Any]:
-    """Read the appointments of the note's client or staff, of its day and the days beside it."""
+    """Read the appointments of the note's client or staff, of its day and the days beside it, and
+    the one that was picked.
+    """
     a = host_entity(asked.host, asked.account, NOTE)
     people = ((a.c.client_id, note.client_or_nearest), (a.c.staff_id, note.staff_or_nearest))
     days = [note.date + timedelta(days=days) for days in _AROUND]
@@ -122,6 +132,8 @@ def _rows(asked: Question, vendor_id: str, note: Any) -> Sequence[Any]:
         for column, id in people
         if (ids := native_ids(column, [id] if id else []))
     ]
+    if picked := native_ids(a.c.id, [note.picked] if note.picked else []):
+        parts.append(select(a.c.id.label("id")).where(a.c.id.in_(picked)))
     if not parts:
         return []
     found = union(*(select(part.subquery().c.id) for part in parts)).subquery("near")
@@ -188,18 +200,20 @@ _HOLDING = (
 )
 
 
-def _near(note: Any, row: Any) -> _Near:
-    apart = minutes_apart(
-        Span(note.date, note.start, note.end, note.time_zone or row.time_zone),
-        Span(row.date, row.start, row.end, row.time_zone),
-    )
+def _near(note: Any, row: Any, grace: int) -> _Near:
+    span = Span(note.date, note.start, note.end, note.time_zone or row.time_zone)
+    other = Span(row.date, row.start, row.end, row.time_zone)
+    apart = minutes_apart(span, other)
+    same_day = row.date == note.date if span.zone == other.zone else on_its_day(span, other)
     return _Near(
         row,
         same_client=str(row.client_id) == note.client,
         same_staff=str(row.staff_id) == note.staff,
         same_agency=str(row.agency_id) == note.agency,
-        same_day=row.date == note.date,
+        same_day=same_day,
         apart=apart,
+        counts=apart is not None and (same_day or max(apart) <= grace),
+        picked=row.host_id == note.picked,
     )
 
 
@@ -208,7 +222,7 @@ def _candidate(asked: Question, vendor_id: str, note: Any, near: _Near, grace: i
     start, end = near.apart or (None, None)
     there = row.time_zone if row.time_zone != note.time_zone else ""
     facts = (
-        Fact("Date", day_text(note.date), day_text(row.date), near.same_day),
+        Fact("Date", day_text(note.date), day_text(row.date), near.same_day or near.counts),
         _time("Start", note.start, row.start, there, start, grace),
         _time("End", note.end, row.end, there, end, grace),
         Fact("Client", note.student, row.client, near.same_client),
@@ -216,9 +230,10 @@ def _candidate(asked: Question, vendor_id: str, note: Any, near: _Near, grace: i
         Fact("Agency", note.site_name or "", row.agency_name or "", near.same_agency),
     )
     span = f"{minute_text(row.start)}–{minute_text(row.end)}"
+    picked = ", picked by the therapist" if near.picked else ""
     return Candidate(
         host_id=row.host_id,
-        name=f"{day_text(row.date)}, {span}",
+        name=f"{day_text(row.date)}, {span}{picked}",
         facts=facts,
         start_apart=start,
         end_apart=end,

@@ -43,7 +43,7 @@ def touch_changed_appointments(
         ids = select(as_text(changed.c.id))
         touch(session, account_id, Note.id.in_(_may_map(account_id, changed, ids)))
     move_mark(session, mark, seen)
-    return mark.since is not None
+    return not mark.whole
 
 
 def bring_up_to_date(

@@ -72,7 +72,7 @@ def refresh(session: AnySession, account_id: int, account: str, host: HostAdapte
         source = _source(session, account_id, account, host, kind)
         mark = read_mark(session, account_id, kind.entity, statement)
         seen = latest(session, source.rows, mark.since)
-        if mark.since is None or (told := _refresh_changed(source, mark.since)) is None:
+        if mark.whole or (told := _refresh_changed(source, mark.since)) is None:
             changed += _bring(source, None)
         else:
             changed += told
@@ -251,6 +251,9 @@ def _generation(source: Source) -> int:
 
 
 def _remove(source: Source, gone: list[str]) -> None:
+    if gone:
+        # As for what is written: a pass under way goes first.
+        _generation(source)
     for at in range(0, len(gone), _CHUNK):
         chunk = gone[at : at + _CHUNK]
         _remove_agencies(source, chunk)

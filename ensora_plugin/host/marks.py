@@ -26,7 +26,11 @@ _AHEAD = timedelta(hours=26)
 
 @dataclass(frozen=True)
 class Mark:
-    """Where the reading of an entity stands; `since` is None where all rows have to be read."""
+    """Where the reading of an entity stands.
+
+    `since`: from when on changes are read, None where nothing is known of it; `whole`: whether all
+    rows have to be looked at beside them.
+    """
 
     account_id: int
     entity: str
@@ -35,6 +39,7 @@ class Mark:
     settled: bool
     whole_at: datetime | None
     since: datetime | None
+    whole: bool
 
 
 def offers_changes(statement: AnySelect) -> bool:
@@ -46,12 +51,12 @@ def read_mark(session: AnySession, account_id: int, entity: str, statement: AnyS
     """Return where the reading of an entity stands."""
     row = session.get(HostMark, (account_id, entity), populate_existing=True)
     if row is None or row.seen is None or not offers_changes(statement):
-        return Mark(account_id, entity, None, None, False, None, None)
+        return Mark(account_id, entity, None, None, False, None, None, whole=True)
     seen = datetime.fromisoformat(row.seen)
     since = seen + timedelta.resolution if row.settled else seen - LAG
     fresh = row.whole_at is not None and utcnow() - WHOLE < row.whole_at
     told = (row.moved_at, row.settled, row.whole_at)
-    return Mark(account_id, entity, seen, *told, since if fresh else None)
+    return Mark(account_id, entity, seen, *told, since, whole=not fresh)
 
 
 def latest(session: AnySession, entity: Any, since: datetime | None = None) -> datetime | None:
@@ -73,7 +78,7 @@ def _horizon(changed: ColumnElement[Any]) -> datetime:
 
 
 def move_mark(session: AnySession, mark: Mark, newest: datetime | None) -> None:
-    """Write down that all rows up to `newest` were read; without `since`, all there are."""
+    """Write down that all changes up to `newest` were read, and all rows where that was due."""
     seen = max((one for one in (mark.seen, newest) if one is not None), default=None)
     if seen is None:
         return
@@ -82,7 +87,7 @@ def move_mark(session: AnySession, mark: Mark, newest: datetime | None) -> None:
     # What could come late has come by now, and was read.
     late = moved_at is not None and now - moved_at >= LAG
     settled = late or (mark.settled and seen == mark.seen)
-    whole_at = mark.whole_at if mark.since is not None else now
+    whole_at = now if mark.whole else mark.whole_at
     told = {"moved_at": moved_at, "settled": settled, "whole_at": whole_at}
     if told | {"seen": seen} == {name: getattr(mark, name) for name in (*told, "seen")}:
         return

@@ -170,7 +170,8 @@ def nearest_of(kind: Kind, row: Any) -> Nearest | None:
         if not row.nearest_eligible:
             return None
         span = f"{time_text(row.nearest_start)}–{time_text(row.nearest_end)}"
-        return Nearest(row.nearest, f"{day_text(row.nearest_date)}, {span}", "")
+        facts = "picked by the therapist" if row.picked == row.nearest else ""
+        return Nearest(row.nearest, f"{day_text(row.nearest_date)}, {span}", facts)
     differ = unequal(kind, row, "nearest")
     agree = [name for name in map(_field, kind.compared) if name not in differ]
     told = filter(None, (_said(agree, "agree"), _said(differ, "differ")))

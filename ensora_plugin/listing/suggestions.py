@@ -4,10 +4,10 @@ nearest, and of each such entity one record.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
@@ -20,7 +20,7 @@ from ..host.entities import host_entity, of_agencies
 from ..host.port import HostAdapter
 from ..joins import mapping_of
 from ..kinds import NOTE, USER, Kind
-from ..models import Mapping
+from ..models import Mapping, Note
 from ..text import text_key
 
 #: So many are offered at once.
@@ -36,18 +36,16 @@ _MINUTES = 30
 def suggested(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
     """SELECT the ids of the records that the actor may confirm a suggestion of."""
     record: Any = kind.model
-    taken, rival = aliased(Mapping, name="taken"), aliased(kind.model, name="rival")
-    alone = (
-        select(rival.nearest)
-        .where(rival.account_id == scope.account_id, rival.nearest.is_not(None))
-        .group_by(rival.nearest)
-        .having(func.count() == 1)
-    )
+    taken = aliased(Mapping, name="taken")
+    sure = record.why.in_(_NEARLY) & record.nearest.in_(_alone(scope, kind))
+    if kind is NOTE:
+        picks = _alone(scope, kind, lambda rival: rival.picked == rival.nearest)
+        picked = and_(Note.picked == Note.nearest, Note.nearest.in_(picks))
+        sure = or_(picked, sure & (Note.why_minutes <= _MINUTES))
     return select(record.id).where(
         record.account_id == scope.account_id,
-        record.why.in_(_NEARLY),
-        record.nearest.in_(alone),
-        record.why_minutes <= _MINUTES if kind is NOTE else true(),
+        record.nearest.is_not(None),
+        sure,
         ~kind.settled,
         scope.sees(kind),
         ~exists().where(mapping_of(kind)),
@@ -57,6 +55,19 @@ def suggested(scope: Scope, host: HostAdapter, kind: Kind) -> Select[Any]:
             taken.host_id == record.nearest,
         ),
         _offered(scope, host, kind),
+    )
+
+
+def _alone(
+    scope: Scope, kind: Kind, which: Callable[[Any], ColumnElement[bool]] = lambda _rival: true()
+) -> Select[Any]:
+    """SELECT the entities that come nearest to one record alone of those under a condition."""
+    rival: Any = aliased(kind.model, name="rival")
+    return (
+        select(rival.nearest)
+        .where(rival.account_id == scope.account_id, rival.nearest.is_not(None), which(rival))
+        .group_by(rival.nearest)
+        .having(func.count() == 1)
     )
 
 
@@ -81,7 +92,11 @@ def suggestions(session: AnySession, scope: Scope, host: HostAdapter, kind: Kind
 def is_clear(
     session: AnySession, scope: Scope, host: HostAdapter, kind: Kind, record: Any, *, grace: int
 ) -> bool:
-    """Tell whether nothing beside the nearest entity of a record might be meant as well."""
+    """Tell whether nothing beside the nearest entity of a record might be meant as well: what the
+    therapist picked is meant.
+    """
+    if kind is NOTE and record.picked == record.nearest:
+        return True
     told = explain(
         session,
         scope.account_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -62,11 +62,15 @@ def brings_nothing(session: AnySession, account_id: int, kind: Kind, page: Page[
     """Tell whether there is nothing to write of a page: a last one without a record.
 
     Its cursor stands where the one before it does. It is kept once a day all the same, since a
-    cursor does not stay good for ever; and what was set aside behind it may be readable by now.
+    cursor does not stay good for ever; and what was set aside at this very place is gone by now.
     """
     if page.items or page.has_more or page.stuck or page.asked is None:
         return False
-    aside = exists().where(SetAside.account_id == account_id, SetAside.kind == kind.name)
+    aside = exists().where(
+        SetAside.account_id == account_id,
+        SetAside.kind == kind.name,
+        SetAside.vendor_id == place_name(page.asked),
+    )
     kept = exists().where(
         Feed.account_id == account_id,
         Feed.kind == kind.name,
@@ -92,7 +96,7 @@ def write_page(
     stored = _stored(session, place, kind, whole)
     new, changed = _compare(whole, stored.records)
     if stored.aside or broken:
-        read = [*whole, place_name(page.asked)]
+        read = [*_newest(whole, stored.records), *_places(page)]
         write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
     _make_room(session, place, kind, new, changed)
     more = {"touched": stored.generation} if kind.model is Note else {}
@@ -108,6 +112,19 @@ def write_page(
     row |= {"moved_at": utcnow(), "gone": gone}
     writes.put(Feed.__table__, [row], key=("account_id", "kind"), adding=("gone",))
     return _tally(page, new, changed)
+
+
+def _newest(whole: dict[str, Whole[Any]], stored: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids of a page's records that are no older than what is stored of them."""
+    for vendor_id, item in whole.items():
+        old = stored.get(vendor_id)
+        if old is None or _stand(item.record) >= (old.version, old.modified_at):
+            yield vendor_id
+
+
+def _places(page: Page[Any]) -> Iterator[str]:
+    """Yield the names of a page's places; of one without records, of the first place."""
+    return (place_name(page.asked, position) for position in range(max(1, len(page.items))))
 
 
 def _tally(page: Page[Any], new: Sequence[Any], changed: Sequence[Any]) -> Tally:
@@ -209,25 +226,28 @@ def _make_room(
 ) -> None:
     """Take away what stood beside changed records, and let the notes beside them be tried again."""
     records = [one.item.record for one in changed]
-    if records:
-        _touch_beside(session, place.account_id, kind, [record.id for record in records])
+    added = [item.record.id for item in new]
+    _touch_beside(session, place.account_id, kind, [record.id for record in records], added)
     if records and kind.model is Note:
         _render_again(session, place.account_id, [record.id for record in records])
         forget_content(session, place.account_id, place.sealer, records)
     if kind.sites is not None:
-        members = [record.id for record in records] + [item.record.id for item in new]
+        members = [record.id for record in records] + added
         _leave_sites(session, place.account_id, kind, members)
 
 
-def _touch_beside(session: AnySession, account_id: int, kind: Kind, vendor_ids: list[str]) -> None:
-    """Let notes be tried again that a changed record may let map.
+def _touch_beside(
+    session: AnySession, account_id: int, kind: Kind, changed: list[str], added: list[str]
+) -> None:
+    """Let notes be tried again that a changed or added record may let map.
 
-    Those are the ones beside a note that moves, and those of a student, whose zone may be another.
+    Those are the ones beside a note that moves, and those of a student, whose zone may be another
+    or was not known.
     """
-    if kind.model is Note:
-        touch(session, account_id, groups_of(account_id, vendor_ids))
-    elif kind.model is Student:
-        touch(session, account_id, notes_of(kind, vendor_ids))
+    if kind.model is Note and changed:
+        touch(session, account_id, groups_of(account_id, changed))
+    elif kind.model is Student and (changed or added):
+        touch(session, account_id, notes_of(kind, changed + added))
 
 
 def _render_again(session: AnySession, account_id: int, note_ids: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from queue import Empty, Queue
@@ -17,9 +16,13 @@ from ..vendor.records import Broken, Whole
 
 #: So many records are asked for where a page of more cannot be read.
 _NARROWER = (20, 5, 1)
-#: A page that promises more and comes so often, empty or with the same records under whatever
-#: cursors, is a feed that never ends.
+#: A page that promises more and comes so often in succession, empty or with the same records under
+#: whatever cursors, is a feed that never ends.
 _SAME_PAGES = 3
+#: So are so many pages in succession without any record but those that came last, of which so many
+#: are known: records that change while they are read come again in a feed that does end.
+_KNOWN_PAGES = 200
+_KNOWN_RECORDS = 10_000
 #: Who leaves early, be it because the process has to end, waits so many seconds for the answer that
 #: is under way; closing the connection ends it then.
 _PATIENCE = 0.5
@@ -138,19 +141,34 @@ def _name(item: Whole[Any] | Broken) -> str:
 
 
 class _Path:
-    """The cursors and pages that a feed has given, to tell one that goes in a ring."""
+    """The cursors and pages that a feed has given, to tell one that leads nowhere."""
 
     def __init__(self, cursor: str | None) -> None:
         self._cursors = {cursor}
-        self._pages: Counter[int] = Counter()
+        #: The records of the last page, and how many pages in succession had those alone.
+        self._last, self._same = 0, 0
+        #: Records that came lately, and how many pages in succession brought no other.
+        self._known: set[str] = set()
+        self._stale = 0
 
     def repeats(self, page: Page[Any]) -> bool:
         """Take note of a page that promises more; tell whether the feed leads nowhere new."""
         content = hash(tuple(_checksum(item) for item in page.items))
-        self._pages[content] += 1
-        known = page.cursor in self._cursors or self._pages[content] >= _SAME_PAGES
+        self._same = self._same + 1 if self._same and content == self._last else 1
+        self._last = content
+        ring = page.cursor in self._cursors
         self._cursors.add(page.cursor)
-        return known
+        self._stale = 0 if self._brings_other(page) else self._stale + 1
+        return ring or self._same >= _SAME_PAGES or self._stale >= _KNOWN_PAGES
+
+    def _brings_other(self, page: Page[Any]) -> bool:
+        names = {_name(item) for item in page.items}
+        if names <= self._known:
+            return False
+        if len(self._known) > _KNOWN_RECORDS:
+            self._known.clear()
+        self._known |= names
+        return True
 
 
 def _checksum(item: Whole[Any] | Broken) -> bytes | str:

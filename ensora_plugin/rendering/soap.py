@@ -93,7 +93,7 @@ _LONGEST_KEPT = 2000
 
 def field_key(name: str) -> str:
     """Return a field's name as names compare: like other text, a trailing ':' or '*' dropped."""
-    return text_key(re.sub(r"[\s:*]+$", "", text_key(name)))
+    return text_key(text_key(name).rstrip(" :*"))
 
 
 def meaning_of(name: str) -> str | None:

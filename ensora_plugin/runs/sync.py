@@ -35,7 +35,7 @@ from ..host import directory
 from ..host.changes import touch_changed_appointments
 from ..host.port import HostAdapter
 from ..kinds import KINDS, NOTE, Kind
-from ..models import Connection
+from ..models import Connection, RunCount
 from ..pull.drafts import Drafts, Place
 from ..pull.pages import brings_nothing, stored_cursor, write_page
 from ..pull.reading import read_feed
@@ -240,7 +240,7 @@ def _automap(services: Services, claimed: Claim) -> None:
         else:
             result = automap_named(session, claimed.account_id, kind, claimed.run_id)
             if result.made:
-                made = mapped_by_run(claimed.account_id, kind, claimed.run_id)
+                made = mapped_by_run(claimed.account_id, kind, claimed.run_id, result.beyond)
                 touch(session, claimed.account_id, notes_of(kind, made))
         if kind is NOTE:
             guard.let_go(session, claimed.account_id)
@@ -251,12 +251,23 @@ def _automap(services: Services, claimed: Claim) -> None:
                 action="automap",
                 kind=kind.name,
                 run_id=claimed.run_id,
-                after=digest_of_run(session, claimed.account_id, kind, claimed.run_id),
+                after=digest_of_run(
+                    session, claimed.account_id, kind, claimed.run_id, result.beyond
+                ),
             )
         with last_writes(session) as writes:
-            counts = {"mapped": result.made, "ambiguous": result.ambiguous}
+            ambiguous = result.ambiguous - _counted_ambiguous(session, claimed, kind)
+            counts = {"mapped": result.made, "ambiguous": ambiguous}
             add_counts(writes, claimed, kind, counts)
         session.commit()
+
+
+def _counted_ambiguous(session: Session, claimed: Claim, kind: Kind) -> int:
+    """Return how many records the run has counted as ambiguous already, under another worker."""
+    if claimed.fence == 1:
+        return 0
+    key = {"run_id": claimed.run_id, "kind": kind.name}
+    return session.scalar(select(RunCount.ambiguous).filter_by(**key)) or 0
 
 
 def _guard(services: Services, claimed: Claim) -> None:

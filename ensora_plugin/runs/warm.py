@@ -96,7 +96,7 @@ class _OneOfEach:
     def page(self, kind: str, cursor: str | None, _size: int) -> Page[Any]:
         """Return a feed's only page."""
         raw = msgspec.Raw(msgspec.json.encode(self._records[kind]))
-        return Page([read_record(raw, kind)], cursor or _NAME, False)
+        return Page([read_record(raw, kind, lambda: kind)], cursor or _NAME, False)
 
 
 _PERSON = {"firstName": _NAME, "lastName": _NAME, "active": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -46,7 +47,11 @@ def read_page(content: bytes, kind: str, asked: str | None, size: int) -> Page[A
         if size == 1 and (page := _one_unreadable(content, asked)):
             return page
         raise
-    return Page([read_record(item, kind) for item in raw.items], raw.cursor, raw.has_more, asked)
+    items = [
+        read_record(item, kind, partial(place_name, asked, position))
+        for position, item in enumerate(raw.items)
+    ]
+    return Page(items, raw.cursor, raw.has_more, asked)
 
 
 def decode(content: bytes, struct: type[S]) -> S:
@@ -107,9 +112,10 @@ def unreadable_after(cursor: str | None, reason: str) -> Broken:
     return Broken(place_name(cursor), f"stands {_after(cursor)} and {reason}"[:255])
 
 
-def place_name(cursor: str | None) -> str:
-    """Return what stands for the id of the unreadable record after a cursor."""
-    return f"place:{digest((cursor or '').encode()).hex()}"
+def place_name(cursor: str | None, position: int = 0) -> str:
+    """Return what stands for the id of the unreadable record after a cursor, so many behind it."""
+    place = f"{cursor or ''}\x1f{position}" if position else cursor or ""
+    return f"place:{digest(place.encode()).hex()}"
 
 
 def _after(cursor: str | None) -> str:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from ..clock import as_utc
+from ..clock import as_utc, utcnow
+
+#: Nowhere is it so much later than in UTC.
+_FURTHEST_EAST = timedelta(hours=14)
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Name = Annotated[str, Meta(max_length=255)]
@@ -93,7 +96,7 @@ class Whole(Struct, Generic[T], frozen=True, gc=False):
 
 
 class Broken(Struct, frozen=True, gc=False):
-    """A record that breaks the contract: its id as far as it could be read, and the broken rule."""
+    """A record that breaks the contract: its id, or the name of its place, and the broken rule."""
 
     vendor_id: str
     reason: str
@@ -117,15 +120,17 @@ def digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def read_record(raw: msgspec.Raw, kind: str) -> Whole[Any] | Broken:
-    """Decode one record; what breaks the contract is described without quoting a value."""
+def read_record(raw: msgspec.Raw, kind: str, place: Callable[[], str]) -> Whole[Any] | Broken:
+    """Decode one record; what breaks the contract is described without quoting a value, and named
+    by its place where its id cannot be read.
+    """
     document = bytes(raw)
     checksum = digest(document)
     try:
         record = _DECODERS[kind].decode(document)
         _check(record, document)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        return Broken(id_of(document) or f"checksum:{checksum.hex()}", _reason(error))
+        return Broken(id_of(document) or place(), _reason(error))
     return Whole(record, checksum)
 
 
@@ -140,8 +145,10 @@ def _check(record: Any, document: bytes) -> None:
             # Most values are texts, which need no look.
             if type(field.value) is not str and not _is_plain(field.value):
                 raise ValueError("a field's value is nested too deep, or a number too large")
-    if isinstance(record, StudentIn) and not checked_date(record.date_of_birth):
-        raise ValueError("dateOfBirth is no date of the form YYYY-MM-DD since 1900")
+    if isinstance(record, StudentIn):
+        born = checked_date(record.date_of_birth)
+        if born is None or born > utcnow() + _FURTHEST_EAST:
+            raise ValueError("dateOfBirth is no date of the form YYYY-MM-DD from 1900 to today")
 
 
 def _check_moment(moment: datetime | None) -> None:
@@ -212,6 +219,10 @@ def id_of(document: bytes) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """Keep the member and the rule out of a decoder's message; an invalid value is quoted in it."""
-    text = re.sub(r"Invalid enum value .*(?= - at `|$)", "Unknown value", str(error), flags=re.S)
+    """Keep the member and the rule of a decoder's message; an invalid value is quoted in it."""
+    text = str(error)
+    if text.startswith("Invalid enum value "):
+        # The value may look like the rest of the message, which is its end.
+        _, at, member = text.rpartition(" - at `$")
+        text = f"Unknown value{at}{member}" if at else "Unknown value"
     return text[:255]

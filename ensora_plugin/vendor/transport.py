@@ -167,7 +167,8 @@ def _retry_after(value: str | None) -> float | None:
         return float(value)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # OverflowError: of an offset that no number of days holds.
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     seconds = (at - datetime.now(UTC)).total_seconds()

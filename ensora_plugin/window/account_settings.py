@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from ..automap.trying import touch
@@ -39,27 +39,33 @@ def change_settings(
     *,
     interval: int | None,
     grace: int | None,
+    map_picked: bool,
     by: str,
 ) -> bool:
-    """Set the account's own interval and grace in minutes, None for the deployment's; flushes.
+    """Set the account's own interval and grace in minutes, None for the deployment's, and whether
+    picked appointments map by themselves; flushes.
 
-    A new grace lets every unmapped note be tried again; what is mapped stays. Return whether
-    anything changed.
+    The next pass tries the unmapped notes for which that may change something; what is mapped
+    stays. Return whether anything changed.
     """
     begin_write(session)
     lock_account(session, account_id)
     connection = session.get_one(Connection, account_id, populate_existing=True)
     before = {"interval": connection.interval_minutes, "grace": connection.grace_minutes}
-    after = {"interval": interval, "grace": grace}
+    before |= {"map_picked": connection.map_picked}
+    after = {"interval": interval, "grace": grace, "map_picked": map_picked}
     if before == after:
         return False
     connection.interval_minutes, connection.grace_minutes = interval, grace
+    connection.map_picked = map_picked
     if connection.due_at is not None and not connection.failures:
         every = timedelta(minutes=interval or settings.interval_minutes)
         connection.due_at = min(connection.due_at, utcnow() + every)
     session.flush()
-    if before["grace"] != grace:
-        touch(session, account_id, Note.why.is_not(None))
+    picks = before["map_picked"] != map_picked
+    if picks:
+        touch(session, account_id, and_(Note.why.is_not(None), Note.picked.is_not(None)))
+    if picks or before["grace"] != grace:
         hasten(session, account_id)
     write_history(session, account_id, action="settings", by=by, before=before, after=after)
     session.flush()

@@ -45,10 +45,13 @@ def history() -> Any:
 @bp.get("/settings/")
 @needs("admin")
 def settings() -> Any:
-    """The account's own interval and grace, with what a wider grace would let match."""
+    """The account's own values, with what a wider grace would let match."""
     connection = connection_of()
     form = SettingsForm(
-        formdata=None, interval=connection.interval_minutes, grace=connection.grace_minutes
+        formdata=None,
+        interval=connection.interval_minutes,
+        grace=connection.grace_minutes,
+        map_picked=connection.map_picked,
     )
     return _settings_page(form, saved=request.args.get("saved") == "1")
 
@@ -67,6 +70,7 @@ def save_settings() -> Any:
         state.settings,
         interval=form.interval.data,
         grace=form.grace.data,
+        map_picked=form.map_picked.data,
         by=scope.actor.name,
     )
     state.session.commit()
