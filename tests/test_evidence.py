@@ -252,6 +252,36 @@ def test_render_now_answers_with_the_row(practice: Practice, ada: Person) -> Non
     assert "mapped to no appointment" in said.text
 
 
+def test_render_now_asks_nobody_for_an_appointment_of_another_client(
+    practice: Practice, ada: Person
+) -> None:
+    row = rendered(practice)
+    with practice.app.app_context():
+        record_id = practice.session.scalars(
+            select(Note.id).where(
+                Note.account_id == row.account_id, Note.vendor_id == row.note_id
+            )
+        ).one()
+        own = Appointment.id == int(row.appointment_id)
+        other = practice.session.scalars(
+            select(Appointment.client_id).where(
+                Appointment.account_id == "bright-steps",
+                Appointment.client_id
+                != select(Appointment.client_id).where(own).scalar_subquery(),
+            )
+        ).first()
+        taken_back = {"status": "scheduled", "rendered_at": None, "client_id": other}
+        practice.session.execute(update(Appointment).where(own).values(**taken_back, locked=False))
+        practice.session.commit()
+    answer = ada.send(f"/appointments/{record_id}/render")
+    assert answer.status_code == 200
+    assert "Refused; the row says why" in answer.headers["HX-Trigger"]
+    assert "The appointment is of another client than" in answer.text
+    with practice.app.app_context():
+        stands = practice.session.get_one(Appointment, int(row.appointment_id))
+        assert stands.status == "scheduled"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "pieces"),
     [
