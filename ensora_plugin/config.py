@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from .errors import WrongSettings
 
+#: Minutes; more would pair one session's note with the next one's appointment.
+LONGEST_GRACE = 120
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REDIS_SCHEMES = {"redis", "rediss", "unix"}
 
@@ -131,8 +134,8 @@ def _check(s: Settings) -> list[str]:
         wrong.append(str(error))
     if not 1 <= s.page_size <= 100:
         wrong.append("ENSORA_PAGE_SIZE must be between 1 and 100, the bounds of the vendor")
-    if not 0 <= s.grace_minutes <= 120:
-        wrong.append("ENSORA_GRACE_MINUTES must be between 0 and 120")
+    if not 0 <= s.grace_minutes <= LONGEST_GRACE:
+        wrong.append(f"ENSORA_GRACE_MINUTES must be between 0 and {LONGEST_GRACE}")
     if s.redis_url and s.redis_url.partition("://")[0] not in _REDIS_SCHEMES:
         # Not quoted: the address may hold a password.
         wrong.append("ENSORA_REDIS_URL must start with redis://, rediss:// or unix://")

@@ -252,6 +252,36 @@ def test_render_now_answers_with_the_row(practice: Practice, ada: Person) -> Non
     assert "mapped to no appointment" in said.text
 
 
+def test_render_now_asks_nobody_for_an_appointment_of_another_client(
+    practice: Practice, ada: Person
+) -> None:
+    row = rendered(practice)
+    with practice.app.app_context():
+        record_id = practice.session.scalars(
+            select(Note.id).where(
+                Note.account_id == row.account_id, Note.vendor_id == row.note_id
+            )
+        ).one()
+        own = Appointment.id == int(row.appointment_id)
+        other = practice.session.scalars(
+            select(Appointment.client_id).where(
+                Appointment.account_id == "bright-steps",
+                Appointment.client_id
+                != select(Appointment.client_id).where(own).scalar_subquery(),
+            )
+        ).first()
+        taken_back = {"status": "scheduled", "rendered_at": None, "client_id": other}
+        practice.session.execute(update(Appointment).where(own).values(**taken_back, locked=False))
+        practice.session.commit()
+    answer = ada.send(f"/appointments/{record_id}/render")
+    assert answer.status_code == 200
+    assert "Refused; the row says why" in answer.headers["HX-Trigger"]
+    assert "The appointment is of another client than" in answer.text
+    with practice.app.app_context():
+        stands = practice.session.get_one(Appointment, int(row.appointment_id))
+        assert stands.status == "scheduled"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "pieces"),
     [
@@ -274,10 +304,24 @@ def test_a_difference_tells_what_went_and_what_came(
 
 
 def test_long_texts_are_compared_line_by_line() -> None:
-    old = "\n".join(f"line {number} of many" for number in range(2000))
-    new = old.replace("line 1000 of", "line thousand of")
+    old = "\n".join(f"line {number} of many" for number in range(1400))
+    new = old.replace("line 7 of", "line seven of").replace("line 1399 of", "the last line of")
     changed = [piece for piece in text_difference(old, new) if piece.kind != "same"]
     assert changed == [
-        Piece("gone", "line 1000 of many\n"),
-        Piece("new", "line thousand of many\n"),
+        Piece("gone", "line 7 of many\n"),
+        Piece("new", "line seven of many\n"),
+        Piece("gone", "line 1399 of many"),
+        Piece("new", "the last line of many"),
     ]
+
+
+def test_what_is_alike_at_both_ends_makes_no_text_too_long() -> None:
+    old = "word " * 50_000 + "cat" + " word" * 50_000
+    changed = [one for one in text_difference(old, old.replace("cat", "dog")) if one.kind != "same"]
+    assert changed == [Piece("gone", "cat"), Piece("new", "dog")]
+
+
+@pytest.mark.parametrize("end", [" ", "\n"])
+def test_long_texts_that_differ_all_over_are_not_compared(end: str) -> None:
+    old, new = (f"{one}{end}{other}{end}" * 2000 for one, other in ("ab", "ba"))
+    assert text_difference(old, new) == [Piece("gone", old), Piece("new", new)]

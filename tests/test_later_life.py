@@ -29,7 +29,7 @@ from tests.meddling import (
     row_of,
     rows,
 )
-from tests.opened import open_small, open_small_other
+from tests.opened import by_person, open_small, open_small_other
 from tests.practices import Practice
 from tests.small import ACCOUNT, DAY, ORGANIZATION, Small
 
@@ -203,6 +203,69 @@ def test_another_day_elsewhere_is_no_other_day(sqlite_url: str) -> None:
         practice.run()
         assert rows(practice) == {("note-1", 1): RENDERED}
         assert row_of(practice).note == ""
+
+
+def two_zones() -> Small:
+    small = Small()
+    small.agency(zone="America/Chicago")
+    small.site()
+    small.client()
+    small.student(zone="America/New_York")
+    small.staff()
+    small.user()
+    return small
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_moved_by_a_day_in_another_zone_it_is_on_another_day(sqlite_url: str, days: int) -> None:
+    small = two_zones()
+    small.note("13:00", "14:00", date(2026, 11, 18))
+    small.appointment("12:00", "13:00", date(2026, 11, 18))
+    with open_small(sqlite_url, small) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        assert practice.mapped(ACCOUNT, "note") == {"note-1": "1"}
+        change(practice, facts(date=date(2026, 11, 18) + timedelta(days=days)))
+        practice.run(ACCOUNT, "render")
+        assert rows(practice) == {("note-1", 1): ("refused", False, ["another_day"])}
+        assert "appointment on another day now" in row_of(practice).note
+
+
+def test_paired_over_midnight_in_another_zone_it_is_on_its_day(sqlite_url: str) -> None:
+    small = two_zones()
+    # 23:58 in Chicago.
+    small.note("00:58", "01:58", date(2026, 11, 18))
+    small.appointment("00:01", "01:01", date(2026, 11, 18))
+    with open_small(sqlite_url, small) as practice:
+        practice.run()
+        assert rows(practice) == {("note-1", 1): RENDERED}
+        assert row_of(practice).note == ""
+
+
+UNREADABLE = ("refused", False, ["unreadable_date_or_time"])
+
+
+def test_edited_so_that_it_cannot_be_read_it_is_refused_and_says_so(on_each: Practice) -> None:
+    on_each.run()
+    on_each.store.edit_note(ORGANIZATION, "note-1", {"Notes": "Better.", "End Time": ""})
+    on_each.run()
+    assert rows(on_each)["note-1", 2] == UNREADABLE
+    word, below = chip_of(on_each)
+    assert word == "Refused"
+    assert "Version 1 stands there. The note's date or time cannot be read." in below
+    assert "To mend by: therapist." in below
+    assert appointment(on_each).results_notes == "Hour 9"
+    on_each.store.edit_note(ORGANIZATION, "note-1", {"End Time": "09:50"})
+    on_each.run()
+    assert rows(on_each)["note-1", 3] == RENDERED
+
+
+def test_over_midnight_it_is_refused_also_where_a_person_mapped_it(practice: Practice) -> None:
+    times = {"Start Time": "23:30", "End Time": "00:30"}
+    practice.store.edit_note(ORGANIZATION, "note-1", times)
+    practice.run()
+    by_person(practice, "note", "note-1", 1)
+    practice.run()
+    assert rows(practice)["note-1", 2] == UNREADABLE
 
 
 def test_cancelled_before_it_is_rendered_it_is_refused_and_told(practice: Practice) -> None:

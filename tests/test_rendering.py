@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,12 @@ from sqlalchemy import delete, select, update
 
 from demo.host.models import Agency, Appointment, AppointmentSignature, Client
 from ensora_plugin.clock import utcnow
+from ensora_plugin.errors import EndedByPerson
 from ensora_plugin.models import Content, Mapping, RenderingRow, Run
 from ensora_plugin.pull.content import content_place
 from ensora_plugin.rendering.soap import content_fields, read_soap
+from ensora_plugin.runs.runs import claim, create_run
+from ensora_plugin.runs.sync import Stopped, perform
 from ensora_plugin.signals import appointment_rendered
 from tests.meddling import RENDERED, Meddled, appointment, hours, rows
 from tests.opened import open_small
@@ -101,6 +105,46 @@ def test_other_refusals_than_last_time_are_written_down(practice: Practice) -> N
     practice.run()
     # Its text stands there all the same.
     assert rows(practice)["note-1", 1] == ("refused", True, ["locked"])
+
+
+def test_a_run_that_lets_others_go_first_asks_once_for_each_and_counts_all(
+    on_each: Practice,
+) -> None:
+    on_each.run(ACCOUNT, "pull", "automap")
+    change(on_each, update(Appointment).where(Appointment.id <= 2).values(kind="meeting"))
+    on_each.run()
+    on_each.store.edit_note(ORGANIZATION, "note-3", {"Notes": "Better."})
+    on_each.run(ACCOUNT, "pull")
+    change(on_each, update(Appointment).where(Appointment.id == 2).values(kind="service"))
+    on_each.state.host = host = Meddled()
+    account_id = on_each.account_id(ACCOUNT)
+    run_id = create_run(on_each.session, account_id, cause="command", by=None, steps=("render",))
+    for _slice in range(2):
+        moments = iter([False, True])
+        services = replace(on_each.state.services(), stopping=moments.__next__)
+        ours = claim(on_each.session, run_id, 60)
+        assert ours is not None
+        with pytest.raises(Stopped):
+            perform(services, ours)
+    last = claim(on_each.session, run_id, 60)
+    assert last is not None
+    perform(on_each.state.services(), last)
+    # What is new goes first; what stays refused is asked once.
+    assert host.calls == [(3, 2), (1, 1), (2, 1)]
+    run = on_each.session.get_one(Run, run_id)
+    counts = on_each.counts(run)["note"]
+    assert (run.state, counts.rendered, counts.refused) == ("done", 2, 0)
+
+
+def test_a_run_that_a_person_stops_counts_what_it_did(practice: Practice) -> None:
+    def stop(_: int) -> None:
+        practice.session.execute(update(Run).values(stop_by="ada"))
+
+    practice.state.host = Meddled(after=stop)
+    with pytest.raises(EndedByPerson):
+        practice.run()
+    run = practice.session.scalars(select(Run)).one()
+    assert (run.state, practice.counts(run)["note"].rendered) == ("stopped", 1)
 
 
 def test_an_edited_note_is_applied_again(practice: Practice) -> None:

@@ -94,6 +94,21 @@ def test_where_a_name_comes_twice_the_first_with_a_value_counts(empty: Any) -> N
     assert soap(("Notes", empty), ("notes:", "first"), ("Notes", "second")).notes == "first"
 
 
+@pytest.mark.parametrize("empty", [{"image": ""}, {"image": None}, {"signedAt": None}, "on paper"])
+def test_a_signature_without_a_picture_gives_way(empty: Any) -> None:
+    read = soap(("Signature", empty), ("Signature", INK), ("Parent Signature", OTHER_INK))
+    assert read.therapist_signature == Signed(INK["image"], None)
+    read = soap(("Guardian Signature", empty), ("Parent Signature", INK))
+    assert read.guardian_signature == Signed(INK["image"], None)
+
+
+@pytest.mark.parametrize(
+    "empty", [{"label": ""}, {"label": " ", "latitude": None}, {"latitude": 1}, [" "]]
+)
+def test_a_location_that_says_nothing_gives_way(empty: Any) -> None:
+    assert soap(("Location", empty), ("Location", {"label": "Home"})).location == "Home"
+
+
 def test_a_note_without_fields_is_empty_and_not_readable() -> None:
     nothing = soap()
     assert nothing == Soap(None, None, None, "", "", "", "", None, None)

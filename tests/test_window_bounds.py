@@ -94,6 +94,36 @@ def test_a_mapping_to_another_agency_is_neither_shown_nor_changed(
         assert practice.mapped("bright-steps", kind)[row.vendor_id] == there
 
 
+@pytest.mark.parametrize("name", ["ada", "bo"])
+@pytest.mark.parametrize(
+    ("tab", "change"),
+    [("appointments", "map"), ("appointments", "ignore"), ("appointments", "unmap")]
+    + [("clients", "map"), ("clients", "ignore")],
+)
+def test_a_mapping_to_what_is_gone_is_changed_by_whoever_sees_the_record(
+    practice: Practice, northside: SimpleNamespace, name: str, tab: str, change: str
+) -> None:
+    somebody = Person(practice.app, name)
+    model, kind, table = {
+        "clients": (Student, "student", "client"),
+        "appointments": (Note, "note", "appointment"),
+    }[tab]
+    mapped = select(Mapping.vendor_id).where(Mapping.kind == kind, Mapping.state == "auto")
+    row = record(practice, tab, model.site_id == northside.site, model.vendor_id.in_(mapped))
+    with practice.app.app_context():
+        here = practice.mapped("bright-steps", kind)[row.vendor_id]
+    map_to(practice, kind, row.vendor_id, f"987{row.id}")
+    shown = somebody.fragment(f"/{tab}/{row.id}/row").text
+    assert f"{table.capitalize()} 987{row.id}" in shown
+    assert "no longer there" in shown
+    fields = {"map": {"host_id": here}, "ignore": {"reason": "gone"}, "unmap": {}}[change]
+    answer = somebody.send(f"/{tab}/{row.id}/{change}", seen=1, confirmed="y", **fields)
+    assert answer.status_code == 200, answer.text
+    with practice.app.app_context():
+        now = practice.mapped("bright-steps", kind).get(row.vendor_id)
+    assert now == (here if change == "map" else None)
+
+
 def test_sites_of_a_user_that_are_not_of_the_persons_agencies_are_not_named(
     practice: Practice, bo: Person, northside: SimpleNamespace
 ) -> None:

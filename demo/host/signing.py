@@ -6,7 +6,7 @@ import io
 from datetime import datetime
 from typing import BinaryIO, Literal
 
-from PIL import Image, ImageStat
+from PIL import Image
 from sqlalchemy.orm import Session
 
 from .clock import stored
@@ -15,8 +15,9 @@ from .rules import RENDERED, Refusal, locks
 
 Signer = Literal["guardian", "therapist"]
 MOST_PIXELS = 4_000_000
-#: A picture whose grey values spread less than this holds no ink.
-BLANK_SPREAD = 4.0
+#: A picture with fewer pixels than this that stand out from its ground, by more than so many of
+#: 255 greys, holds no ink.
+LEAST_INK, STANDS_OUT = 30, 16
 
 
 def sign(
@@ -35,7 +36,7 @@ def sign(
     picture.save(out, "PNG")
     appointment.signature = window
     setattr(window, f"{who}_signature", out.getvalue())
-    setattr(window, f"{who}_blank", ImageStat.Stat(picture).stddev[0] < BLANK_SPREAD)
+    setattr(window, f"{who}_blank", _is_blank(picture))
     setattr(window, f"{who}_signed_at", stored(now))
     setattr(window, f"{who}_by_hand", True)
     session.flush()
@@ -75,3 +76,10 @@ def _picture(file: BinaryIO) -> Image.Image | None:
     flat = Image.new("L", shape.size, "white")
     flat.paste(shape.convert("L"), mask=shape.getchannel("A"))
     return flat
+
+
+def _is_blank(flat: Image.Image) -> bool:
+    greys = flat.histogram()
+    ground = greys.index(max(greys))
+    near = greys[max(0, ground - STANDS_OUT) : ground + STANDS_OUT + 1]
+    return sum(greys) - sum(near) < LEAST_INK

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TableClause, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, TableClause, and_, case, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
@@ -112,6 +112,12 @@ def few(every: Any, ids: Select[Any], name: str) -> Any:
     return found.cte(name).prefix_with("MATERIALIZED")
 
 
+def _within(scope: Scope, host: HostAdapter, kind: Kind, entity: Any) -> ColumnElement[bool]:
+    """Whether the mapping's entity is of the actor's agencies, or gone: then it is nobody else's."""
+    yours = of_agencies(scope, host, kind, entity)
+    return or_(entity.c.id.is_(None), yours).label("within")
+
+
 def _with_directory(
     statement: Select[Any], scope: Scope, host: HostAdapter, kind: Kind, entity: Any
 ) -> Select[Any]:
@@ -121,7 +127,7 @@ def _with_directory(
     model: Any = kind.model
     differs = case((Directory.match_key == model.match_key, False), else_=True)
     statement = statement.add_columns(
-        differs.label("names_differ"), of_agencies(scope, host, kind, entity).label("within")
+        differs.label("names_differ"), _within(scope, host, kind, entity)
     ).outerjoin(
         Directory,
         and_(
@@ -245,7 +251,7 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             staff.host_id.label("staff_is"),
             agency.host_id.label("agency_is"),
             literal(False).label("names_differ"),
-            of_agencies(scope, host, NOTE, entity).label("within"),
+            _within(scope, host, NOTE, entity),
         )
         .outerjoin(client, person_of_note(STUDENT, client, Note.student_id))
         .outerjoin(staff, person_of_note(USER, staff, Note.user_id))

@@ -90,6 +90,9 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
         label, label_sub = f"{kind.entity_noun} {row.host_id}", ""
     why = "" if row.state else why_text(kind, row)
     told = rendering_said(row) if kind is NOTE and row.host_id and not hidden else None
+    # The evidence of an appointment that is gone is for those who see all agencies.
+    proven = told is not None and row.standing is not None
+    proven = proven and not (vanished and scope.agencies is not None)
     return RowView(
         id=row.id,
         at=f"{at}{row.id}",
@@ -107,7 +110,7 @@ def row_view(row: Any, scope: Scope, kind: Kind, *, at: str, pages: Collection[s
         rendering=Chip(told.text, told.tone) if told else None,
         rendering_sub=told.sub if told else "",
         render_now=told is not None and told.open and scope.may("render"),
-        evidence_of=row.host_id if told and row.standing is not None else "",
+        evidence_of=row.host_id if proven else "",
         icons=icons_of(row, scope, kind, pages, hidden=hidden or vanished),
         ignored=_ignored(row),
         # What a run mapped stands in its own line of the history, not in one of the record.

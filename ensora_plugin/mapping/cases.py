@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import bindparam, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from ..access import Scope
@@ -29,7 +29,7 @@ class Case:
     #: What the mapping was when it was read: its state, None for none, and its version, 0 for none.
     state: str | None
     version: int
-    #: Whether the mapping's entity is there and of the person's agencies.
+    #: Whether the mapping's entity is of the person's agencies, or gone: then it is nobody else's.
     within: bool
     #: The highest version that the history tells of.
     told: int
@@ -91,6 +91,7 @@ def _select(desk: Desk, scope: Scope, kind: Kind) -> Any:
     record: Any = kind.model
     entity = host_entity(desk.host, desk.account, kind)
     yours = of_agencies(scope, desk.host, kind, entity)
+    mapped = entity.c.id == as_host_id(Mapping.host_id, entity.c.id)
     wanted = bindparam("wanted", type_=entity.c.id.type)
     rival = aliased(Mapping, name="rival")
     same_rival = (rival.account_id == record.account_id, rival.kind == kind.name)
@@ -100,9 +101,7 @@ def _select(desk: Desk, scope: Scope, kind: Kind) -> Any:
             Mapping,
             Mapping.state.label("state"),
             func.coalesce(Mapping.version, 0).label("version"),
-            exists()
-            .where(entity.c.id == as_host_id(Mapping.host_id, entity.c.id), yours)
-            .label("within"),
+            or_(exists().where(mapped, yours), ~exists().where(mapped)).label("within"),
             select(func.coalesce(func.max(History.version), 0))
             .where(
                 History.account_id == record.account_id,

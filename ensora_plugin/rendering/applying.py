@@ -89,14 +89,13 @@ def apply_note(work: Work, note_id: str, appointment_id: str, native: Any) -> st
     work.begin()
     # Read under the lock: mapping, note and version may have changed since it was listed.
     place = {"account": work.account_id, "note": note_id, "appointment": appointment_id}
-    connection = work.session.connection()
-    connection.execute(_LOCK, place)
-    now = connection.execute(work.current, place | {"native": native}).first()
+    place |= {"native": native}
+    now = _locked(work, place)
     if now is None or not (due(now) or (work.by and not now.entity_rendered)):
         work.session.rollback()
         return None
-    said = _attempt(work, native, now)
-    if not said.differs(now):
+    said = _attempt(work, place, now)
+    if said is None or not said.differs(now):
         work.session.rollback()
         return None
     _write_down(work, now, appointment_id, said)
@@ -104,6 +103,13 @@ def apply_note(work: Work, note_id: str, appointment_id: str, native: Any) -> st
     told = {"note_id": note_id, "version": now.version, "state": said.state}
     notify(appointment_rendered, work.account, appointment_id=appointment_id, **told)
     return said.state
+
+
+def _locked(work: Work, place: dict[str, Any]) -> Any:
+    """Lock a note's mapping and read how both stand; None where there is nothing to render."""
+    connection = work.session.connection()
+    connection.execute(_LOCK, place)
+    return connection.execute(work.current, place).first()
 
 
 def to_render() -> ColumnElement[bool]:
@@ -120,9 +126,12 @@ def due(now: Any) -> bool:
     return now.state is None or now.state in _AGAIN
 
 
-def _attempt(work: Work, native: Any, now: Any) -> Said:
-    """Ask the host; what goes wrong is said, and holds up no other note."""
-    if not due(now) or not (refusals := why_not_written(now)):
+def _attempt(work: Work, place: dict[str, Any], now: Any) -> Said | None:
+    """Ask the host; what goes wrong is said, and holds up no other note. None where the host threw
+    the transaction away, and the note or its mapping changed since.
+    """
+    native = place["native"]
+    if not (refusals := why_not_written(now)):
         try:
             view = note_view(work.sealer, work.account_id, now)
             outcome = call_verb(
@@ -133,6 +142,8 @@ def _attempt(work: Work, native: Any, now: Any) -> Said:
         except VerbFailed as error:
             if error.lost:
                 work.begin()
+                if _locked(work, place) != now:
+                    return None
             return _failed(now, error.code, str(error))
         return _answered(now, outcome, view)
     return Said("refused", bool(now.applied), _told(refusals), now.signatures or {})
@@ -238,6 +249,8 @@ def _current(host: HostAdapter, account: str) -> AnySelect:
             Note.template,
             Note.published_at,
             Note.date,
+            Note.start,
+            Note.end,
             Student.time_zone,
             Student.time_zone.label("student_zone"),
             Content.sealed,
@@ -287,7 +300,7 @@ _LOOK_AGAIN = (
     .values(unrendered=bindparam("again"))
 )
 
-_COMPARED = ("client_id", "staff_id", "agency_id", "date", "time_zone", "rendered")
+_COMPARED = ("client_id", "staff_id", "agency_id", "date", "start", "end", "time_zone", "rendered")
 _KEPT = (
     "state",
     "applied",

@@ -9,8 +9,10 @@ from typing import Literal
 
 from ..host.port import NoteView
 
-#: Longer texts are compared line by line; words would take seconds.
-_MOST_WORDS = 6000
+#: So many words between what both texts begin and end with are compared, else so many lines; the
+#: time grows with the square.
+_MOST = 1500
+_WORDS, _LINES = re.compile(r"\s+|\S+"), re.compile(r".*\n|.+")
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,36 @@ class Piece:
 
 def text_difference(old: str, new: str) -> list[Piece]:
     """Return `new` and what went of `old`, in pieces in the order of reading."""
-    before, after = _parts(old), _parts(new)
-    if max(len(before), len(after)) > _MOST_WORDS:
-        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    pieces = []
+    head, before, after, tail = _apart(old, new)
+    pieces = [Piece("same", head)]
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for same, start, end, new_start, new_end in matcher.get_opcodes():
         gone, came = "".join(before[start:end]), "".join(after[new_start:new_end])
         if same == "equal":
             pieces.append(Piece("same", came))
-            continue
-        pieces += [Piece("gone", gone)] if gone else []
-        pieces += [Piece("new", came)] if came else []
-    return pieces
+        else:
+            pieces += [Piece("gone", gone), Piece("new", came)]
+    pieces.append(Piece("same", tail))
+    return [piece for piece in pieces if piece.text]
 
 
-def _parts(text: str) -> list[str]:
-    return re.findall(r"\s+|[^\s]+", text)
+def _apart(old: str, new: str) -> tuple[str, list[str], list[str], str]:
+    """Cut two texts into what both begin with, what each has in between, and what both end with."""
+    for cut in (_WORDS, _LINES):
+        before, after = cut.findall(old), cut.findall(new)
+        head = _alike(before, after)
+        tail = _alike(before[head:][::-1], after[head:][::-1])
+        ends, new_ends = len(before) - tail, len(after) - tail
+        if max(ends, new_ends) - head <= _MOST:
+            same, end = "".join(before[:head]), "".join(before[ends:])
+            return same, before[head:ends], after[head:new_ends], end
+    return "", [old], [new], ""
+
+
+def _alike(ones: list[str], others: list[str]) -> int:
+    """Return how many of the first are alike."""
+    pairs = enumerate(zip(ones, others, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(ones), len(others)))
 
 
 def fact_differences(old: NoteView, new: NoteView) -> list[tuple[str, str, str]]:

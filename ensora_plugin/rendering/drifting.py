@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from ..automap.matching import Span, minutes_apart, on_its_day
+from ..config import LONGEST_GRACE
 from ..host.port import Refusal
 
 #: Code -> what is said beside the row of a mapping, and why its note is not written.
@@ -34,7 +36,7 @@ DRIFTED = {
 def drifted(row: Any) -> list[str]:
     """Return the codes of `DRIFTED` that hold.
 
-    `row` has the note's date and `student_zone`; `client_is`, `staff_is` and `agency_is`, to which
+    `row` has the note's date, start, end and `student_zone`; `client_is`, `staff_is` and `agency_is`, to which
     its student, user and site are mapped; and the appointment's columns, their names beginning with
     `entity_`.
     """
@@ -53,15 +55,31 @@ def _another_day(row: Any) -> bool:
         return False
     if row.student_zone == row.entity_time_zone:
         return bool(row.entity_date != row.date)
-    # The same moment has other dates elsewhere.
-    return bool(abs(row.entity_date - row.date) > timedelta(days=1))
+    # The same moment has other dates elsewhere, and automap pairs over midnight within the grace.
+    if abs(row.entity_date - row.date) > timedelta(days=1):
+        return True
+    note = Span(row.date, row.start, row.end, row.student_zone)
+    start, end = (at.hour * 60 + at.minute for at in (row.entity_start, row.entity_end))
+    appointment = Span(row.entity_date, start, end, row.entity_time_zone)
+    apart = minutes_apart(note, appointment)
+    return (
+        apart is not None and max(apart) > LONGEST_GRACE and not on_its_day(note, appointment)
+    )
+
+
+_UNREADABLE = Refusal(
+    "unreadable_date_or_time", "The note's date or time cannot be read.", "therapist"
+)
 
 
 def why_not_written(row: Any) -> list[Refusal]:
-    """Return why an automatic mapping no longer lets its note be written: it has to be confirmed.
+    """Return why a note is not written: it cannot be read, or an automatic mapping no longer lets
+    it and has to be confirmed.
 
     A person's own choice stands, whoever the appointment is of.
     """
+    if row.date is None:
+        return [_UNREADABLE]
     if row.mapping_state != "auto":
         return []
     return [

@@ -1,10 +1,20 @@
-"""Where a PNG or JPEG ends: what stands behind makes a file that is two things at once."""
+"""Where a PNG or JPEG ends: what stands behind makes a file that is two things at once. And how
+often a JPEG is drawn over until then: each time costs as much as the whole picture.
+"""
 
 from __future__ import annotations
 
 
 class CutShort(Exception):
     """Raised where a picture's file ends before the picture does."""
+
+
+class TooManyScans(Exception):
+    """Raised for a JPEG of more scans than any camera or program makes."""
+
+
+#: A progressive JPEG has about ten.
+MOST_SCANS = 100
 
 
 def end_of_png(source: bytes) -> int:
@@ -20,8 +30,10 @@ def end_of_png(source: bytes) -> int:
 
 
 def end_of_jpeg(source: bytes) -> int:
-    """Return the offset behind the marker EOI. Raises `CutShort` where there is none."""
-    at = 2
+    """Return the offset behind the marker EOI. Raises `CutShort` where there is none, and
+    `TooManyScans`.
+    """
+    at, scans = 2, 0
     while at + 4 <= len(source):
         marker = source[at + 1]
         if source[at] != 0xFF:
@@ -34,6 +46,9 @@ def end_of_jpeg(source: bytes) -> int:
             return at + 2
         at += 2 + int.from_bytes(source[at + 2 : at + 4])
         if marker == 0xDA:
+            scans += 1
+            if scans > MOST_SCANS:
+                raise TooManyScans
             at = _behind_scan(source, at)
     if source[at : at + 2] == b"\xff\xd9":
         return at + 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, join, select, tuple_, update
@@ -23,28 +23,40 @@ _FEW = 5000
 
 @dataclass
 class Rendered:
-    """What a pass did; `unchanged` are refusals that stay as they were."""
+    """What a pass did; `unchanged` are the ids of refusals that stay as they were."""
 
     rendered: int = 0
     refused: int = 0
-    unchanged: int = 0
+    unchanged: list[int] = field(default_factory=list)
 
 
-def render_due(work: Work) -> Rendered:
-    """Render every mapped note whose version was not rendered yet, in the order of their sessions;
-    commits each.
+def render_due(work: Work, result: Rendered) -> None:
+    """Render every mapped note whose version was not rendered yet, each of them once in a run:
+    those that were never tried, then what was refused, both in the order of their sessions. Commits
+    each; `result` counts what was done, also where it ends before all are.
     """
-    result = Rendered()
     for row in _due(work):
         state = apply_note(work, row.vendor_id, row.host_id, row.appointment_id)
         if state is None:
-            result.unchanged += 1
+            result.unchanged += [row.rendering_id] if row.rendering_id else []
         elif state == "rendered":
             result.rendered += 1
         else:
             result.refused += 1
     _clear_marks(work)
-    return result
+
+
+def sign_unchanged(work: Work, result: Rendered) -> None:
+    """Write down that this run asked about refusals that stay as they were, where it is to be begun
+    anew: it goes on behind them.
+    """
+    for at in range(0, len(result.unchanged), _BATCH):
+        work.session.execute(
+            update(RenderingRow)
+            .where(RenderingRow.id.in_(result.unchanged[at : at + _BATCH]))
+            .values(run_id=work.run_id, by=None)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def render_now(work: Work, record_id: int) -> str | None:
@@ -98,13 +110,21 @@ def _due(work: Work) -> Iterator[Any]:
     done = rendering_of_version(Mapping.host_id)
     statement = (
         _mapped(work, records)
+        .add_columns(RenderingRow.id.label("rendering_id"))
         .outerjoin(RenderingRow, done)
-        .where(_unrendered(work))
-        .where(Note.status == "published", Note.date.is_not(None), to_render())
+        .where(_unrendered(work), Note.status == "published")
         # Day and start.
         .order_by(Note.sort_key, Note.id)
         .limit(_BATCH)
     )
+    # A run may be ended early and begun anew: many refusals keep no new note waiting.
+    untried = RenderingRow.id.is_(None)
+    yield from _pages(work, statement.where(untried))
+    asked = RenderingRow.run_id.is_not_distinct_from(work.run_id)
+    yield from _pages(work, statement.where(~untried, to_render(), ~asked))
+
+
+def _pages(work: Work, statement: Any) -> Iterator[Any]:
     after: tuple[Any, ...] | None = None
     while True:
         page = statement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ from ..pull.drafts import Drafts, Place
 from ..pull.pages import brings_nothing, stored_cursor, write_page
 from ..pull.reading import read_feed
 from ..rendering.applying import Work
-from ..rendering.rendering import render_due
+from ..rendering.rendering import Rendered, render_due, sign_unchanged
 from ..signals import connection_lost, notify, pull_held, pulls_failing, run_ended
 from ..vendor.client import DataCollection
 from . import guard
@@ -296,9 +296,25 @@ def _render(services: Services, claimed: Claim) -> None:
         claimed.run_id,
         still_ours,
     )
-    result = render_due(work)
+    result = Rendered()
+    try:
+        render_due(work, result)
+    except (Stopped, EndedByPerson):
+        services.session.rollback()
+        _end_rendering(services, claimed, work, result, early=True)
+        raise
+    _end_rendering(services, claimed, work, result)
+
+
+def _end_rendering(
+    services: Services, claimed: Claim, work: Work, result: Rendered, *, early: bool = False
+) -> None:
     begin_write(services.session)
-    _hold(services, claimed)
+    # What was done is counted, whoever asked to stop; a run that is another's writes nothing.
+    with suppress(EndedByPerson):
+        _hold(services, claimed)
+    if early:
+        sign_unchanged(work, result)
     with last_writes(services.session) as writes:
         counts = {"rendered": result.rendered, "refused": result.refused}
         add_counts(writes, claimed, NOTE, counts)

@@ -6,6 +6,10 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, IntegerField, PasswordField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
+from ..config import LONGEST_GRACE
+
+_WITHIN_GRACES = f"Choose 0 to {LONGEST_GRACE}, in whole minutes."
+
 
 class ConnectForm(FlaskForm):  # type: ignore[misc]
     """The pop-up of the first click: credentials of an Admin, and the consent to share."""
@@ -42,6 +46,6 @@ class SettingsForm(FlaskForm):  # type: ignore[misc]
     )
     grace = IntegerField(
         "Grace time in minutes",
-        [Optional(), NumberRange(0, 120, "Choose 0 to 120, in whole minutes.")],
+        [Optional(), NumberRange(0, LONGEST_GRACE, _WITHIN_GRACES)],
     )
     map_picked = BooleanField("Map the appointment that the therapist picked by itself")

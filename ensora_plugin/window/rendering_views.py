@@ -46,8 +46,16 @@ def render_row(slug: str, record_id: int) -> Any:
         came = render_now(work, record_id)
     except NotAllowed as error:
         return answer(kind, record_id, 409, message=str(error))
-    told = {"rendered": "Rendered", None: "Nothing changed"}.get(came, "The host refused it")
-    return tell(answer(kind, record_id), changed={}, toast={"text": told})
+    return tell(answer(kind, record_id), changed={}, toast={"text": _TOLD[came]})
+
+
+#: What came of it; the row says in whose words.
+_TOLD = {
+    "rendered": "Rendered",
+    "refused": "Refused; the row says why",
+    "failed": "It failed; the row says why",
+    None: "Nothing changed",
+}
 
 
 @bp.get("/evidence/<appointment_id>")
