@@ -44,4 +44,4 @@ class SettingsForm(FlaskForm):  # type: ignore[misc]
         "Grace time in minutes",
         [Optional(), NumberRange(0, 120, "Choose 0 to 120, in whole minutes.")],
     )
-    map_picked = BooleanField("Map the appointment that the therapist picked by itself")
+    map_picked = BooleanField("An appointment that the therapist picked maps by itself")
