@@ -48,4 +48,4 @@ class SettingsForm(FlaskForm):  # type: ignore[misc]
         "Grace time in minutes",
         [Optional(), NumberRange(0, LONGEST_GRACE, _WITHIN_GRACES)],
     )
-    map_picked = BooleanField("Map the appointment that the therapist picked by itself")
+    map_picked = BooleanField("An appointment that the therapist picked maps by itself")
