@@ -258,16 +258,13 @@ def test_render_now_asks_nobody_for_an_appointment_of_another_client(
     row = rendered(practice)
     with practice.app.app_context():
         record_id = practice.session.scalars(
-            select(Note.id).where(
-                Note.account_id == row.account_id, Note.vendor_id == row.note_id
-            )
+            select(Note.id).where(Note.account_id == row.account_id, Note.vendor_id == row.note_id)
         ).one()
         own = Appointment.id == int(row.appointment_id)
         other = practice.session.scalars(
             select(Appointment.client_id).where(
                 Appointment.account_id == "bright-steps",
-                Appointment.client_id
-                != select(Appointment.client_id).where(own).scalar_subquery(),
+                Appointment.client_id != select(Appointment.client_id).where(own).scalar_subquery(),
             )
         ).first()
         taken_back = {"status": "scheduled", "rendered_at": None, "client_id": other}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -10,12 +11,23 @@ import time_machine
 from sqlalchemy import delete, select, update
 
 from demo.host.adapter import DemoHost
-from demo.host.models import Agency, Appointment, db
+from demo.host.models import Agency, Appointment, Client, db
 from ensora_plugin.clock import utcnow
+from ensora_plugin.kinds import NOTE
+from ensora_plugin.mapping.mapping import unmap_record
 from ensora_plugin.models import Mapping, Note, RenderingRow
 from ensora_plugin.runs.runs import claim, create_run
 from ensora_plugin.runs.sync import perform
-from tests.meddling import RENDERED, Meanwhile, Meddled, appointment, hours, rows
+from tests.meddling import (
+    RENDERED,
+    Meanwhile,
+    Meddled,
+    appointment,
+    change,
+    hours,
+    person,
+    rows,
+)
 from tests.opened import open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT
@@ -120,6 +132,33 @@ def test_a_verb_that_ends_the_transaction_is_detected(database_url: str) -> None
         assert list(rows(practice).values()) == [RENDERED, *[failed] * 4, RENDERED]
         # Nothing that the host meant to commit stands, and nothing that it left without a flush.
         assert [appointment(practice, id).results_notes for id in range(2, 6)] == [""] * 4
+
+
+def test_who_unmaps_while_a_verb_rolls_back_leaves_no_rendering_behind(database_url: str) -> None:
+    with open_small(database_url, hours(1)) as practice:
+        change(practice, update(Client).values(terminated_on=utcnow().date() - timedelta(days=30)))
+        practice.run()
+        assert rows(practice) == {("note-1", 1): ("refused", True, ["client_terminated"])}
+        own = update(Mapping).where(Mapping.kind == "note")
+        change(practice, own.values(state="user", by="ada"))
+
+        def unmap() -> None:
+            with practice.app.app_context():
+                at, note = person(practice)
+                unmap_record(at, NOTE, note, seen=1)
+                practice.session.commit()
+                practice.session.close()
+
+        def roll_back(_: int) -> None:
+            db.session.rollback()
+            somebody = threading.Thread(target=unmap)
+            somebody.start()
+            somebody.join(20)
+
+        practice.state.host = Meddled(after=roll_back)
+        practice.run(ACCOUNT, "render")
+        assert practice.mapped(ACCOUNT, "note") == {}
+        assert rows(practice) == {("note-1", 1): ("withdrawn", False, ["client_terminated"])}
 
 
 def unmap_the_next(_: int) -> None:

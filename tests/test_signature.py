@@ -270,9 +270,7 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize(
-    "size", [(2001, 2000), (11_000, 11_000), (60_000, 60_000), (4_000_001, 1)]
-)
+@pytest.mark.parametrize("size", [(2001, 2000), (11_000, 11_000), (60_000, 60_000), (4_000_001, 1)])
 def test_a_picture_of_more_than_4_megapixels_is_refused_before_it_is_decoded(
     size: tuple[int, int],
 ) -> None:

@@ -97,8 +97,10 @@ def test_a_mapping_to_another_agency_is_neither_shown_nor_changed(
 @pytest.mark.parametrize("name", ["ada", "bo"])
 @pytest.mark.parametrize(
     ("tab", "change"),
-    [("appointments", "map"), ("appointments", "ignore"), ("appointments", "unmap")]
-    + [("clients", "map"), ("clients", "ignore")],
+    [
+        *(("appointments", change) for change in ("map", "ignore", "unmap")),
+        *(("clients", change) for change in ("map", "ignore")),
+    ],
 )
 def test_a_mapping_to_what_is_gone_is_changed_by_whoever_sees_the_record(
     practice: Practice, northside: SimpleNamespace, name: str, tab: str, change: str

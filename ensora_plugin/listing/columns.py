@@ -113,7 +113,7 @@ def few(every: Any, ids: Select[Any], name: str) -> Any:
 
 
 def _within(scope: Scope, host: HostAdapter, kind: Kind, entity: Any) -> ColumnElement[bool]:
-    """Whether the mapping's entity is of the actor's agencies, or gone: then it is nobody else's."""
+    """Tell whether the mapping's entity is of the actor's agencies, or gone: then nobody else's."""
     yours = of_agencies(scope, host, kind, entity)
     return or_(entity.c.id.is_(None), yours).label("within")
 

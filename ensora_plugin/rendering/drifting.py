@@ -36,9 +36,9 @@ DRIFTED = {
 def drifted(row: Any) -> list[str]:
     """Return the codes of `DRIFTED` that hold.
 
-    `row` has the note's date, start, end and `student_zone`; `client_is`, `staff_is` and `agency_is`, to which
-    its student, user and site are mapped; and the appointment's columns, their names beginning with
-    `entity_`.
+    `row` has the note's date, start, end and `student_zone`; `client_is`, `staff_is` and
+    `agency_is`, to which its student, user and site are mapped; and the appointment's columns,
+    their names beginning with `entity_`.
     """
     found = [
         f"another_{who}"
@@ -62,9 +62,7 @@ def _another_day(row: Any) -> bool:
     start, end = (at.hour * 60 + at.minute for at in (row.entity_start, row.entity_end))
     appointment = Span(row.entity_date, start, end, row.entity_time_zone)
     apart = minutes_apart(note, appointment)
-    return (
-        apart is not None and max(apart) > LONGEST_GRACE and not on_its_day(note, appointment)
-    )
+    return apart is not None and max(apart) > LONGEST_GRACE and not on_its_day(note, appointment)
 
 
 _UNREADABLE = Refusal(

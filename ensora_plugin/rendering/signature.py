@@ -104,7 +104,7 @@ def _flat(source: bytes) -> Image.Image:
 
 
 def _is_blank(flat: Image.Image) -> bool:
-    """Tell whether a picture in grey is nothing but its ground, however small a part ink would be."""
+    """Tell whether a picture in grey is nothing but its ground; ink may be a small part of it."""
     greys = flat.histogram()
     ground = greys.index(max(greys))
     near = greys[max(0, ground - _STANDS_OUT) : ground + _STANDS_OUT + 1]
@@ -112,8 +112,8 @@ def _is_blank(flat: Image.Image) -> bool:
 
 
 def _check_end(source: bytes, form: str | None) -> None:
-    """Refuse a picture that was cut, which Pillow may open all the same, or that has a tail; and one
-    that takes minutes to draw.
+    """Refuse a picture that was cut, which Pillow may open all the same, that has a tail, or that
+    takes minutes to draw.
     """
     try:
         end = end_of_png(source) if form == "PNG" else end_of_jpeg(source)
