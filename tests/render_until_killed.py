@@ -24,7 +24,7 @@ from ensora_plugin import Ensora
 from ensora_plugin.models import Note
 from ensora_plugin.plugin import state_of
 from ensora_plugin.rendering.applying import Work
-from ensora_plugin.rendering.rendering import render_due, render_now
+from ensora_plugin.rendering.rendering import Rendered, render_due, render_now
 from tests.practices import CONFIG
 
 
@@ -42,7 +42,7 @@ def main(url: str, account_id: int, account: str) -> None:
         if steps:
             _die_after(steps)
         with app.app_context():
-            render_due(work())
+            render_due(work(), Rendered())
 
     with app.app_context():
         session = state_of(app).session

@@ -38,7 +38,7 @@ from ensora_plugin.models import (
 from ensora_plugin.plugin import state_of
 from ensora_plugin.pull.content import content_place
 from ensora_plugin.rendering.applying import Work
-from ensora_plugin.rendering.rendering import render_due
+from ensora_plugin.rendering.rendering import Rendered, render_due
 from ensora_plugin.reports.exports import claim_export, make_export, pieces_of
 from ensora_plugin.reports.spec import REPORTS
 from ensora_plugin.rotating import SEALED, rotate
@@ -342,12 +342,13 @@ def test_nobody_fails_to_read_meanwhile(sealed: Practice) -> None:
     thread.start()
     opened(sealed, BOTH)
     parts = (sealed.session, sealed.account_id(ACCOUNT), ACCOUNT, sealed.state.host, BOTH)
-    rendered = render_due(Work(*parts, run_id=None, still_ours=lambda: None)).rendered
+    rendered = Rendered()
+    render_due(Work(*parts, run_id=None, still_ours=lambda: None), rendered)
     while not ended.is_set():
         opened(sealed, BOTH)
     thread.join()
     assert failed == []
-    assert rendered == 12
+    assert rendered.rendered == 12
     assert set(sealed.session.scalars(select(RenderingRow.state))) == {"rendered"}
     assert set(keys(sealed)) == {"new"}
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, join, select, tuple_, update
+from sqlalchemy.orm import Session
 
+from ..clock import utcnow
 from ..database import forget_plans
 from ..dialect import as_host_id, pinned_join
-from ..errors import NotAllowed
+from ..errors import Busy, NotAllowed
 from ..joins import mapping_of, rendering_of_version
 from ..kinds import NOTE
 from ..models import Mapping, Note, RenderingRow
@@ -23,35 +25,58 @@ _FEW = 5000
 
 @dataclass
 class Rendered:
-    """What a pass did; `unchanged` are refusals that stay as they were."""
+    """What a pass did; `unchanged` are the rows of refusals that stay as they were, `held` counts
+    notes whose mapping somebody was changing just then.
+    """
 
     rendered: int = 0
     refused: int = 0
-    unchanged: int = 0
+    held: int = 0
+    unchanged: list[int] = field(default_factory=list)
 
 
-def render_due(work: Work) -> Rendered:
-    """Render every mapped note whose version was not rendered yet, in the order of their sessions;
-    commits each.
+def render_due(work: Work, result: Rendered) -> None:
+    """Render every mapped note whose version was not rendered yet, in the order of their sessions,
+    those first that were never tried; commits each. What was done stands in `result`, also where
+    the pass is left early.
     """
-    result = Rendered()
     for row in _due(work):
-        state = apply_note(work, row.vendor_id, row.host_id, row.appointment_id)
+        try:
+            state = apply_note(work, row.vendor_id, row.host_id, row.appointment_id)
+        except Busy:
+            # It stays marked for the next run.
+            result.held += 1
+            continue
         if state is None:
-            result.unchanged += 1
+            if row.rendering_id is not None:
+                result.unchanged.append(row.rendering_id)
         elif state == "rendered":
             result.rendered += 1
         else:
             result.refused += 1
     _clear_marks(work)
-    return result
+
+
+def remember_asked(session: Session, run_id: int, asked: Sequence[int]) -> None:
+    """Write down which refusals a run found unchanged, so that it goes on behind them after it let
+    others go first.
+    """
+    for start in range(0, len(asked), _BATCH):
+        some = RenderingRow.id.in_(asked[start : start + _BATCH])
+        session.execute(
+            update(RenderingRow)
+            .where(some, to_render())
+            .values(run_id=run_id, by=None, at=utcnow())
+            .execution_options(synchronize_session=False)
+        )
 
 
 def render_now(work: Work, record_id: int) -> str | None:
     """Render one note by its record's id because a person asks; commits. `work.by` names them.
 
     What somebody took back in the host by hand is rendered again as well. Return the new state,
-    None where nothing changed. Raises `NotAllowed` where there is nothing to render.
+    None where nothing changed. Raises `NotAllowed` where there is nothing to render, and `Busy`
+    where somebody is changing its mapping just now.
     """
     found = work.session.execute(
         _mapped(work).add_columns(Note.status).where(Note.id == record_id)
@@ -98,6 +123,7 @@ def _due(work: Work) -> Iterator[Any]:
     done = rendering_of_version(Mapping.host_id)
     statement = (
         _mapped(work, records)
+        .add_columns(RenderingRow.id.label("rendering_id"))
         .outerjoin(RenderingRow, done)
         .where(_unrendered(work))
         .where(Note.status == "published", Note.date.is_not(None), to_render())
@@ -105,6 +131,13 @@ def _due(work: Work) -> Iterator[Any]:
         .order_by(Note.sort_key, Note.id)
         .limit(_BATCH)
     )
+    yield from _pages(work, statement.where(RenderingRow.id.is_(None)))
+    # What this run tried already, also before it let others go first, is not tried twice.
+    before = RenderingRow.run_id.is_distinct_from(work.run_id or 0)
+    yield from _pages(work, statement.where(RenderingRow.id.is_not(None), before))
+
+
+def _pages(work: Work, statement: Any) -> Iterator[Any]:
     after: tuple[Any, ...] | None = None
     while True:
         page = statement
@@ -133,18 +166,19 @@ def _clear_marks(work: Work) -> None:
     marked = select(Mapping.id).where(_unrendered(work), rendered).limit(_FEW)
     while ids := work.session.scalars(marked).all():
         work.begin()
-        # Whoever holds one of them may be about to mark it for good reason: wait, then look again.
-        some = Mapping.id.in_(ids)
-        work.session.execute(
-            select(Mapping.id).where(some).order_by(Mapping.id).with_for_update()
-        ).all()
-        work.session.execute(
+        # Whoever holds one of them may be about to mark it for good reason: that one stays.
+        free = select(Mapping.id).where(Mapping.id.in_(ids)).with_for_update(skip_locked=True)
+        some = Mapping.id.in_(work.session.scalars(free).all())
+        cleared = work.session.execute(
             update(Mapping)
             .where(some, rendered)
             .values(unrendered=False)
+            .returning(Mapping.id)
             .execution_options(synchronize_session=False)
-        )
+        ).all()
         work.session.commit()
+        if not cleared:
+            break
     work.session.rollback()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -35,12 +35,13 @@ from ..host import directory
 from ..host.changes import touch_changed_appointments
 from ..host.port import HostAdapter
 from ..kinds import KINDS, NOTE, Kind
+from ..log import log
 from ..models import Connection
 from ..pull.drafts import Drafts, Place
 from ..pull.pages import brings_nothing, stored_cursor, write_page
 from ..pull.reading import read_feed
 from ..rendering.applying import Work
-from ..rendering.rendering import render_due
+from ..rendering.rendering import Rendered, remember_asked, render_due
 from ..signals import connection_lost, notify, pull_held, pulls_failing, run_ended
 from ..vendor.client import DataCollection
 from . import guard
@@ -285,9 +286,26 @@ def _render(services: Services, claimed: Claim) -> None:
         claimed.run_id,
         still_ours,
     )
-    result = render_due(work)
+    result = Rendered()
+    try:
+        render_due(work, result)
+    except (Stopped, EndedByPerson):
+        services.session.rollback()
+        _count_rendered(services, claimed, result, asked=result.unchanged)
+        raise
+    _count_rendered(services, claimed, result)
+
+
+def _count_rendered(
+    services: Services, claimed: Claim, result: Rendered, asked: Sequence[int] = ()
+) -> None:
+    if result.held:
+        log.warning("notes_held", run=claimed.run_id, count=result.held)
     begin_write(services.session)
-    _hold(services, claimed)
+    # What was done before a person stopped the run counts all the same.
+    with suppress(EndedByPerson):
+        _hold(services, claimed)
+    remember_asked(services.session, claimed.run_id, asked)
     with last_writes(services.session) as writes:
         counts = {"rendered": result.rendered, "refused": result.refused}
         add_counts(writes, claimed, NOTE, counts)
