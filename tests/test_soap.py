@@ -77,6 +77,22 @@ def test_names_are_taken_in_the_order_of_preference(meaning: str, preferred: lis
         assert (read.image if signed else read) == best
 
 
+@pytest.mark.parametrize("nothing", [{"image": ""}, {"image": None}, {"signedAt": "x"}, "signed"])
+def test_a_signature_without_a_picture_gives_way(nothing: Any) -> None:
+    ink = Signed(INK["image"], None)
+    assert soap(("Signature", nothing), ("Signature", INK)).therapist_signature == ink
+    assert soap(("Caregiver Signature", nothing), ("Parent Signature", INK)) == soap(
+        ("Guardian Signature", INK)
+    )
+
+
+@pytest.mark.parametrize(
+    "nowhere", [{"label": ""}, {"latitude": None, "longitude": None}, {"accuracy": 5}]
+)
+def test_a_location_that_is_no_place_gives_way(nowhere: Any) -> None:
+    assert soap(("Location", nowhere), ("Location", "Home")).location == "Home"
+
+
 def test_a_preferred_name_without_a_value_gives_way() -> None:
     assert soap(("Guardian Name", " "), ("Parent Name", "Dana")).guardian_name == "Dana"
 

@@ -160,13 +160,17 @@ def _by_meaning(fields: Sequence[FieldIn]) -> dict[str, Any]:
     for meaning, places in form.items():
         for at in places:
             value = fields[at].value
-            if not _is_empty(value):
+            if not _is_empty(meaning, value):
                 found[meaning] = value
                 break
     return found
 
 
-def _is_empty(value: Any) -> bool:
+def _is_empty(meaning: str, value: Any) -> bool:
+    if meaning.endswith("_signature"):
+        return _image(value) is None
+    if meaning == "location" and isinstance(value, dict):
+        return not _location(value)
     if isinstance(value, str):
         return not value or value.isspace()
     return value is None or value in ([], {})
