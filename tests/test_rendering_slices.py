@@ -1,4 +1,4 @@
-"""A rendering step that lets others go first, again and again: it counts all, and comes to an end."""
+"""A rendering step that lets others go first again and again counts all, and comes to an end."""
 
 from __future__ import annotations
 
