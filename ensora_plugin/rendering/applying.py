@@ -95,6 +95,7 @@ def apply_note(work: Work, note_id: str, appointment_id: str, native: Any) -> st
     if now is None or not (due(now) or (work.by and not now.entity_rendered)):
         work.session.rollback()
         return None
+    said: Said | None
     try:
         said = _attempt(work, place, now)
     except VerbFailed as error:
