@@ -235,6 +235,11 @@ def _upsert(
     return statement.on_conflict_do_update(index_elements=list(key), set_=changed)
 
 
+def lock_refused(error: DBAPIError) -> bool:
+    """Tell whether PostgreSQL waited for a lock as long as the transaction lets it."""
+    return getattr(error.orig, "sqlstate", None) == "55P03"
+
+
 def sqlstate(error: DBAPIError) -> str:
     """Name a database error by class and SQLSTATE alone; its message may quote health data."""
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")

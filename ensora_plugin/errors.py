@@ -74,7 +74,7 @@ class DatabaseFailed(Retryable):
 
 
 class Busy(Retryable):
-    """Raised where another run of the account is under way."""
+    """Raised where another run of the account is under way, or somebody changes the same thing."""
 
     code = "busy"
 

@@ -232,7 +232,7 @@ def test_a_note_leaves_what_people_typed_and_signed_by_hand(app: Flask, ada: Bro
         assert one.results_notes == "Went well."
         assert one.signature is not None
         assert one.signature.guardian_signature == by_hand
-        assert (one.signature.source, one.signature.therapist_signature) == ("", None)
+        assert (one.signature.source, one.signature.therapist_by_hand) == ("", True)
         assert one.signature.guardian_name == ""
         assert len(db.session.query(AppointmentSignature).all()) == 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from demo.host import rendering
 from demo.host.clock import stored
-from demo.host.models import Authorization, db
+from demo.host.models import AppointmentSignature, Authorization, db
 from tests.practice import (
     DAY,
     LATER,
@@ -19,6 +19,7 @@ from tests.practice import (
     appointment,
     note,
     open_practice,
+    signature,
 )
 
 
@@ -141,6 +142,41 @@ def test_withdraw_leaves_what_another_note_wrote() -> None:
     outcome = rendering.withdraw(db.session, appointment(), note(vendor_id="note-2"))
     assert outcome == rendering.Outcome(True, True)
     assert appointment().results_notes == NOTE.text
+
+
+def sign_by_hand(who: str) -> None:
+    window = appointment().signature or AppointmentSignature(source="")
+    appointment().signature = window
+    setattr(window, f"{who}_signature", b"on paper")
+    setattr(window, f"{who}_by_hand", True)
+    db.session.commit()
+
+
+def signed(who: str = "therapist") -> tuple[bytes | None, bool]:
+    """The picture of a signature, and whether it was made by hand."""
+    window = appointment().signature
+    assert window is not None
+    return getattr(window, f"{who}_signature"), getattr(window, f"{who}_by_hand")
+
+
+def test_a_signature_made_by_hand_gives_place_to_ink_alone() -> None:
+    sign_by_hand("therapist")
+    assert render(therapist_signature=signature(blank=True)).rendered
+    assert signed() == (b"on paper", True)
+    assert render(version=2).rendered
+    assert signed() == (b"\x89PNG therapist", False)
+    assert render(version=3, therapist_signature=signature(blank=True)).rendered
+    assert signed() == (b"on paper", True)
+
+
+def test_a_signature_made_by_hand_comes_back_when_the_note_is_taken_out() -> None:
+    sign_by_hand("therapist")
+    render()
+    assert signed("guardian") == (b"\x89PNG guardian", False)
+    rendering.withdraw(db.session, appointment(), NOTE)
+    db.session.commit()
+    assert signed() == (b"on paper", True)
+    assert signed("guardian") == (None, False)
 
 
 def test_the_verbs_flush_and_never_commit() -> None:

@@ -17,7 +17,7 @@ from ensora_plugin.rendering.rendering import render_now
 from tests.meddling import RENDERED, Meddled, appointment, change, hours, row_of, rows
 from tests.opened import open_small
 from tests.practices import Practice
-from tests.small import ACCOUNT, DAY, ORGANIZATION
+from tests.small import ACCOUNT, DAY, ORGANIZATION, Small
 
 
 @pytest.fixture
@@ -123,3 +123,35 @@ def test_people_and_a_run_at_the_same_moment_render_once(practice: Practice) -> 
     assert sorted(host.calls) == [(1, 1), (2, 1)]
     assert len(came) == 3
     assert list(rows(practice).values()) == [RENDERED] * 2
+
+
+def test_two_at_the_same_moment_do_not_both_render_what_overlaps(postgres_url: str) -> None:
+    small = Small()
+    small.trio()
+    small.client("Lily Wong", "2017-03-04")
+    small.student("Lily Wong", "2017-03-04")
+    small.note("09:00", "10:00")
+    small.appointment("09:00", "10:00")
+    small.note("09:30", "10:30", student="student-2")
+    small.appointment("09:30", "10:30", client=2)
+    with open_small(postgres_url, small) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        people: list[threading.Thread] = []
+
+        def elsewhere() -> None:
+            with practice.app.app_context():
+                ask(practice, "note-2")
+                practice.session.close()
+
+        def meanwhile(appointment_id: int) -> None:
+            if appointment_id == 1 and not people:
+                people.append(threading.Thread(target=elsewhere))
+                people[0].start()
+                # It waits for the staff member until this one is committed.
+                people[0].join(0.5)
+
+        practice.state.host = Meddled(after=meanwhile)
+        practice.run(ACCOUNT, "render")
+        people[0].join(20)
+        assert [appointment(practice, id).status for id in (1, 2)] == ["rendered", "scheduled"]
+        assert rows(practice)["note-2", 1] == ("refused", True, ["overlap"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import delete, select, update
+from sqlalchemy import create_engine, delete, func, select, text, update
 
 from demo.host.adapter import DemoHost
 from demo.host.models import Agency, Appointment, Client, db
 from ensora_plugin.clock import utcnow
+from ensora_plugin.errors import Busy, DatabaseFailed
 from ensora_plugin.kinds import NOTE
 from ensora_plugin.mapping.mapping import unmap_record
 from ensora_plugin.models import Mapping, Note, RenderingRow
@@ -31,6 +33,7 @@ from tests.meddling import (
 from tests.opened import open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT
+from tests.test_render_now import ask
 
 
 @pytest.fixture
@@ -159,6 +162,97 @@ def test_who_unmaps_while_a_verb_rolls_back_leaves_no_rendering_behind(database_
         practice.run(ACCOUNT, "render")
         assert practice.mapped(ACCOUNT, "note") == {}
         assert rows(practice) == {("note-1", 1): ("withdrawn", False, ["client_terminated"])}
+
+
+@pytest.mark.filterwarnings("ignore:.*already deassociated from connection")
+def test_a_verb_that_ends_the_transaction_below_the_session_is_detected(database_url: str) -> None:
+    faults = (
+        lambda: db.session.connection().commit(),
+        lambda: db.session.execute(text("COMMIT")),
+        lambda: db.session.connection().get_transaction().rollback(),
+    )
+    with open_small(database_url, hours(5)) as practice:
+        practice.state.host = Meddled(after=playing(dict(enumerate(faults, start=2))))
+        assert practice.run().state == "done"
+        failed = ("failed", False, ["host_committed"])
+        assert list(rows(practice).values()) == [RENDERED, *[failed] * 3, RENDERED]
+
+
+def elsewhere(statement: Any, url: str) -> None:
+    """Commit a statement in a connection of its own."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(statement)
+    engine.dispose()
+
+
+def test_a_connection_lost_inside_a_verb_fails_the_run_and_blames_no_note(
+    postgres_url: str,
+) -> None:
+    def kill() -> None:
+        pid = db.session.scalar(select(func.pg_backend_pid()))
+        elsewhere(select(func.pg_terminate_backend(pid)), postgres_url)
+        db.session.execute(select(1))
+
+    with open_small(postgres_url, hours()) as practice:
+        practice.state.host = Meddled(before=playing({2: kill}))
+        with pytest.raises(DatabaseFailed, match="57P01"):
+            practice.run()
+        assert rows(practice) == {("note-1", 1): RENDERED}
+        practice.state.host = DemoHost()
+        practice.run()
+        assert list(rows(practice).values()) == [RENDERED] * 3
+
+
+def test_an_appointment_given_to_others_while_it_is_written_is_not_written(
+    postgres_url: str,
+) -> None:
+    small = hours(2)
+    small.client("Lily Wong")
+    given = update(Appointment.__table__).where(Appointment.id == 1).values(client_id=2)
+    with open_small(postgres_url, small) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        practice.state.host = Meddled(before=playing({1: lambda: elsewhere(given, postgres_url)}))
+        practice.run(ACCOUNT, "render")
+        assert rows(practice)["note-1", 1] == ("refused", False, ["another_client"])
+        assert rows(practice)["note-2", 1] == RENDERED
+        one = appointment(practice)
+        assert (one.client_id, one.status, one.results_notes) == (2, "scheduled", "")
+        assert one.signature is None
+
+
+def test_a_mapping_that_somebody_holds_waits_for_the_next_run(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = select(Mapping.id).where(Mapping.vendor_id == "note-2").with_for_update()
+    with open_small(postgres_url, hours()) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        engine = create_engine(postgres_url)
+        with engine.begin() as connection:
+            connection.execute(held)
+            assert practice.run(ACCOUNT, "render").state == "done"
+            with pytest.raises(Busy, match="try again in a moment"):
+                ask(practice, "note-2")
+        engine.dispose()
+        assert list(rows(practice)) == [("note-1", 1), ("note-3", 1)]
+        assert "event=notes_held run=2 count=1" in caplog.text
+        practice.run(ACCOUNT, "render")
+        assert list(rows(practice).values()) == [RENDERED] * 3
+
+
+def test_a_note_unmapped_where_the_host_rolled_back_is_written_down_no_more(
+    database_url: str,
+) -> None:
+    def rolled_back_and_unmapped() -> None:
+        db.session.rollback()
+        # The lock on the mapping is gone by now; somebody waited for it.
+        elsewhere(delete(Mapping).where(Mapping.vendor_id == "note-2"), database_url)
+
+    with open_small(database_url, hours()) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        practice.state.host = Meddled(after=playing({2: rolled_back_and_unmapped}))
+        practice.run(ACCOUNT, "render")
+        assert list(rows(practice)) == [("note-1", 1), ("note-3", 1)]
 
 
 def unmap_the_next(_: int) -> None:

@@ -342,12 +342,13 @@ def test_nobody_fails_to_read_meanwhile(sealed: Practice) -> None:
     thread.start()
     opened(sealed, BOTH)
     parts = (sealed.session, sealed.account_id(ACCOUNT), ACCOUNT, sealed.state.host, BOTH)
-    render_due(Work(*parts, run_id=None, still_ours=lambda: None), result := Rendered())
+    rendered = Rendered()
+    render_due(Work(*parts, run_id=None, still_ours=lambda: None), rendered)
     while not ended.is_set():
         opened(sealed, BOTH)
     thread.join()
     assert failed == []
-    assert result.rendered == 12
+    assert rendered.rendered == 12
     assert set(sealed.session.scalars(select(RenderingRow.state))) == {"rendered"}
     assert set(keys(sealed)) == {"new"}
 

@@ -85,6 +85,22 @@ def test_names_are_taken_in_the_order_of_preference(meaning: str, preferred: lis
         assert (read.image if signed else read) == best
 
 
+@pytest.mark.parametrize("nothing", [{"image": ""}, {"image": None}, {"signedAt": "x"}, "signed"])
+def test_a_signature_without_a_picture_gives_way(nothing: Any) -> None:
+    ink = Signed(INK["image"], None)
+    assert soap(("Signature", nothing), ("Signature", INK)).therapist_signature == ink
+    assert soap(("Caregiver Signature", nothing), ("Parent Signature", INK)) == soap(
+        ("Guardian Signature", INK)
+    )
+
+
+@pytest.mark.parametrize(
+    "nowhere", [{"label": ""}, {"latitude": None, "longitude": None}, {"accuracy": 5}]
+)
+def test_a_location_that_is_no_place_gives_way(nowhere: Any) -> None:
+    assert soap(("Location", nowhere), ("Location", "Home")).location == "Home"
+
+
 def test_a_preferred_name_without_a_value_gives_way() -> None:
     assert soap(("Guardian Name", " "), ("Parent Name", "Dana")).guardian_name == "Dana"
 
@@ -92,14 +108,6 @@ def test_a_preferred_name_without_a_value_gives_way() -> None:
 @pytest.mark.parametrize("empty", [None, "", "  ", "\u00a0", [], {}])
 def test_where_a_name_comes_twice_the_first_with_a_value_counts(empty: Any) -> None:
     assert soap(("Notes", empty), ("notes:", "first"), ("Notes", "second")).notes == "first"
-
-
-@pytest.mark.parametrize("empty", [{"image": ""}, {"image": None}, {"signedAt": None}, "on paper"])
-def test_a_signature_without_a_picture_gives_way(empty: Any) -> None:
-    read = soap(("Signature", empty), ("Signature", INK), ("Parent Signature", OTHER_INK))
-    assert read.therapist_signature == Signed(INK["image"], None)
-    read = soap(("Guardian Signature", empty), ("Parent Signature", INK))
-    assert read.guardian_signature == Signed(INK["image"], None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from flask import url_for
 from flask_login import current_user
 from sqlalchemy import Select, and_, bindparam, case, false, or_, select, true
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 
 from ensora_plugin.host.port import ALL, Actor, Entity, NoteView, Refusal, Rendering
 
@@ -34,16 +34,20 @@ GONE = Rendering(
 #: An appointment with what its rules read; built once, since that costs as much as asking.
 _WHOLE = (
     select(Appointment)
+    .join(Appointment.client)
+    .join(Appointment.staff)
     .where(Appointment.id == bindparam("one"), Appointment.account_id == bindparam("of_account"))
     .options(
         joinedload(Appointment.agency),
-        joinedload(Appointment.client),
-        joinedload(Appointment.staff),
+        contains_eager(Appointment.client),
+        contains_eager(Appointment.staff),
         joinedload(Appointment.signature),
     )
     .with_for_update(of=Appointment)
     .execution_options(populate_existing=True)
 )
+#: The same, to render it: no other appointment of its staff or client is rendered meanwhile.
+_TO_RENDER = _WHOLE.with_for_update(of=(Appointment, Staff, Client), key_share=True)
 
 
 class DemoHost:
@@ -138,20 +142,22 @@ class DemoHost:
         return url_for(f"{PAGES[kind]}.{verb}_view", **target, back=back)
 
     def render(self, account: str, appointment_id: Any, note: NoteView) -> Rendering:
-        appointment = self._appointment(account, appointment_id)
+        appointment = self._appointment(_TO_RENDER, account, appointment_id)
         if appointment is None:
             return GONE
         return self._said(rendering.render(db.session, appointment, note, now=clock.now()))
 
     def withdraw(self, account: str, appointment_id: Any, note: NoteView) -> Rendering:
-        appointment = self._appointment(account, appointment_id)
+        appointment = self._appointment(_WHOLE, account, appointment_id)
         if appointment is None:
             return GONE
         return self._said(rendering.withdraw(db.session, appointment, note))
 
-    def _appointment(self, account: str, appointment_id: Any) -> Appointment | None:
+    def _appointment(
+        self, statement: Select[Any], account: str, appointment_id: Any
+    ) -> Appointment | None:
         """Load it as it stands now, its row locked: it may just have been cancelled."""
-        return db.session.scalar(_WHOLE, {"one": appointment_id, "of_account": account})
+        return db.session.scalar(statement, {"one": appointment_id, "of_account": account})
 
     def _said(self, outcome: rendering.Outcome) -> Rendering:
         """Translate the host's own outcome into the plugin's words."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from flask import Response, abort, current_app, flash, make_response, redirect, request, url_for
 from flask_admin import expose
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import ValidationError
 
@@ -18,7 +18,7 @@ from .entities import EntityView, by_agency, by_choice, by_day
 from .events import entities_changed
 from .forms import AppointmentForm
 from .menu import links
-from .models import Agency, Appointment, db
+from .models import Agency, Appointment, Client, Staff, db
 from .rules import RENDERED, SCHEDULED, Refusal, closed_periods, is_closed, locks, validate
 
 BUTTONS = {action.name: action for action in ACTIONS}
@@ -163,13 +163,17 @@ class AppointmentsView(EntityView):
         return redirect(url_for(".show", id=id, back=self.back()))
 
     def _loaded(self, id: int, *, lock: bool = False) -> Appointment:
-        """Load the appointment with what its page shows; `lock` holds its row until the commit."""
-        query = self.get_query().options(
+        """Load the appointment with what its page shows; `lock` holds its row until the commit, and
+        those of its staff and client: what is rendered depends on their other appointments.
+        """
+        query = self.get_query()
+        query = query.join(Appointment.client).join(Appointment.staff)
+        query = query.options(
             joinedload(Appointment.agency),
-            joinedload(Appointment.client),
-            joinedload(Appointment.staff),
+            contains_eager(Appointment.client),
+            contains_eager(Appointment.staff),
             joinedload(Appointment.signature),
         )
         if lock:
-            query = query.with_for_update(of=Appointment)
+            query = query.with_for_update(of=(Appointment, Staff, Client), key_share=True)
         return query.filter(Appointment.id == id).first() or abort(404)

@@ -202,15 +202,21 @@ class AppointmentSignature(db.Model):
     guardian_signature: Mapped[bytes | None] = mapped_column(LargeBinary)
     #: A picture without ink: kept, but it counts as no signature.
     guardian_blank: Mapped[bool] = mapped_column(default=False)
-    #: Added on the appointment's page; no session note takes it away.
+    #: Added on the appointment's page; no session note takes it away for good.
     guardian_by_hand: Mapped[bool] = mapped_column(default=False)
     guardian_signed_at: Mapped[datetime | None]
+    #: What was signed by hand before the session note brought its own; comes back without that.
+    guardian_before: Mapped[bytes | None] = mapped_column(LargeBinary)
+    guardian_before_at: Mapped[datetime | None]
     guardian_location: Mapped[str] = mapped_column(Text, default="")
     therapist_signature: Mapped[bytes | None] = mapped_column(LargeBinary)
     #: A picture without ink: kept, but it counts as no signature.
     therapist_blank: Mapped[bool] = mapped_column(default=False)
-    #: Added on the appointment's page; no session note takes it away.
+    #: Added on the appointment's page; no session note takes it away for good.
     therapist_by_hand: Mapped[bool] = mapped_column(default=False)
     therapist_signed_at: Mapped[datetime | None]
+    #: What was signed by hand before the session note brought its own; comes back without that.
+    therapist_before: Mapped[bytes | None] = mapped_column(LargeBinary)
+    therapist_before_at: Mapped[datetime | None]
     therapist_location: Mapped[str] = mapped_column(Text, default="")
     appointment: Mapped[Appointment] = relationship(back_populates="signature")

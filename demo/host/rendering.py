@@ -117,8 +117,9 @@ def _store(appointment: Appointment, note: NoteView) -> None:
 def _take_out(appointment: Appointment, window: AppointmentSignature) -> None:
     """Leave the appointment as it was before the note: what people typed and signed by hand."""
     appointment.results_notes, appointment.render_location = window.typed_before, ""
-    kept = [who for who in SIGNERS if getattr(window, f"{who}_by_hand")]
-    if not kept:
+    for who in SIGNERS:
+        _sign(window, who, None)
+    if not any(getattr(window, f"{who}_by_hand") for who in SIGNERS):
         appointment.signature = None
         return
     window.source, window.source_version, window.typed_before = "", 0, ""
@@ -126,14 +127,26 @@ def _take_out(appointment: Appointment, window: AppointmentSignature) -> None:
     window.guardian_name = window.relationship_to_client = ""
     window.guardian_location = window.therapist_location = ""
     window.session_date = window.session_start = window.session_end = None
-    for who in set(SIGNERS) - set(kept):
-        _sign(window, who, None)
 
 
 def _sign(window: AppointmentSignature, who: str, signature: Signature | None) -> None:
-    if signature is None and getattr(window, f"{who}_by_hand"):
+    """Write a signature of a note. One made by hand gives place to ink alone, and comes back."""
+    ink = signature is not None and not signature.blank
+    by_hand, before = getattr(window, f"{who}_by_hand"), getattr(window, f"{who}_before")
+    if by_hand and not ink:
         return
-    setattr(window, f"{who}_by_hand", False)
-    setattr(window, f"{who}_signature", signature.png if signature else None)
-    setattr(window, f"{who}_blank", signature.blank if signature else False)
-    setattr(window, f"{who}_signed_at", stored(signature.signed_at) if signature else None)
+    if by_hand and not getattr(window, f"{who}_blank"):
+        setattr(window, f"{who}_before", getattr(window, f"{who}_signature"))
+        setattr(window, f"{who}_before_at", getattr(window, f"{who}_signed_at"))
+    if before and not ink:
+        png, blank, at = before, False, getattr(window, f"{who}_before_at")
+        setattr(window, f"{who}_before", None)
+        setattr(window, f"{who}_before_at", None)
+    elif signature is not None:
+        png, blank, at = signature.png, signature.blank, stored(signature.signed_at)
+    else:
+        png, blank, at = None, False, None
+    setattr(window, f"{who}_by_hand", bool(before) and not ink)
+    setattr(window, f"{who}_signature", png)
+    setattr(window, f"{who}_blank", blank)
+    setattr(window, f"{who}_signed_at", at)

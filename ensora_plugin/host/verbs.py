@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
@@ -31,32 +32,60 @@ class _Committed(RuntimeError):
     """Raised inside a verb that commits, so that nothing is committed."""
 
 
-def call_verb(session: Session, name: str, verb: Callable[[], Rendering]) -> Rendering:
-    """Return what a verb of the host answers. Raises `VerbFailed`; what it wrote is then undone."""
+def call_verb(
+    session: Session,
+    name: str,
+    verb: Callable[[], Rendering],
+    check: Callable[[], None] = lambda: None,
+) -> Rendering:
+    """Return what a verb of the host answers. Raises `VerbFailed`; what it wrote is then undone.
+
+    `check` is called once it has written: what that raises undoes it and goes on. A connection that
+    was lost is no fault of the verb: that error goes on as it is.
+    """
     outer = session.get_transaction()
     savepoint = session.begin_nested()
     error: Exception | None = None
     with _no_commit(session, savepoint) as tried:
         try:
             outcome = verb()
+            # What the host left unwritten may break a constraint.
+            session.flush()
         except Exception as raised:
             # The host's code may raise anything.
             error = raised
-    lost = not (session.get_transaction() is outer and savepoint.is_active)
-    if error is None and not tried and not lost:
+    lost = not _stands(session, outer, savepoint)
+    ended = bool(tried) or (lost and error is None)
+    if error is None and not ended:
+        try:
+            check()
+        except Exception:
+            savepoint.rollback()
+            raise
         try:
             savepoint.commit()
         except Exception as raised:
-            # What the host wrote without a flush is written here, and may break a constraint.
-            error = raised
+            # It ended the transaction below the session, which could not see that.
+            error, lost, ended = raised, True, True
         else:
             return outcome
     if lost:
         # The host may have left changes that it never flushed.
         session.rollback()
-    elif savepoint.is_active:
+    else:
         savepoint.rollback()
-    raise _failure(name, error, ended=bool(tried) or (lost and error is None), lost=lost) from None
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        raise error
+    raise _failure(name, error, ended=ended, lost=lost) from None
+
+
+def _stands(session: Session, outer: Any, savepoint: SessionTransaction) -> bool:
+    """Tell whether a transaction and a savepoint in it are still those of the session."""
+    return (
+        session.get_transaction() is outer
+        and savepoint.is_active
+        and session.connection().in_nested_transaction()
+    )
 
 
 @contextmanager

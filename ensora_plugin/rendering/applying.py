@@ -11,12 +11,13 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, aliased
 
 from ..clock import utcnow
 from ..crypto import Sealer
-from ..database import AnySelect, begin_write, upsert
-from ..errors import Sealed
+from ..database import AnySelect, begin_write, lock_refused, upsert
+from ..errors import Busy, Sealed
 from ..history import lock_account, write_history
 from ..host.port import HostAdapter, NoteView, Refusal, Rendering
 from ..host.verbs import VerbFailed, call_verb
@@ -84,17 +85,25 @@ class Said:
 def apply_note(work: Work, note_id: str, appointment_id: str, native: Any) -> str | None:
     """Apply a note to its appointment (our id of it, and the host's) and commit.
 
-    Return the new state, or None where there was nothing to do or nothing changed.
+    Return the new state, or None where there was nothing to do or nothing changed. Raises `Busy`
+    where somebody holds the mapping.
     """
     work.begin()
-    # Read under the lock: mapping, note and version may have changed since it was listed.
     place = {"account": work.account_id, "note": note_id, "appointment": appointment_id}
-    place |= {"native": native}
-    now = _locked(work, place)
+    place["native"] = native
+    now = _read(work, place)
     if now is None or not (due(now) or (work.by and not now.entity_rendered)):
         work.session.rollback()
         return None
-    said = _attempt(work, place, now)
+    said: Said | None
+    try:
+        said = _attempt(work, place, now)
+    except VerbFailed as error:
+        if error.lost:
+            # The lock went with the transaction, so what was read may be true no more.
+            work.begin()
+            now = _read(work, place)
+        said = _failed(now, error.code, str(error)) if now is not None else None
     if said is None or not said.differs(now):
         work.session.rollback()
         return None
@@ -126,26 +135,52 @@ def due(now: Any) -> bool:
     return now.state is None or now.state in _AGAIN
 
 
-def _attempt(work: Work, place: dict[str, Any], now: Any) -> Said | None:
-    """Ask the host; what goes wrong is said, and holds up no other note. None where the host threw
-    the transaction away, and the note or its mapping changed since.
+def _read(work: Work, place: dict[str, Any]) -> Any:
+    """Lock a note's mapping and read what it says: mapping, note and version may have changed since
+    it was listed. Return None where there is nothing to render any more. Raises `Busy`.
     """
-    native = place["native"]
+    connection = work.session.connection()
+    try:
+        connection.execute(_LOCK, place)
+    except OperationalError as error:
+        if not lock_refused(error):
+            raise
+        work.session.rollback()
+        raise Busy("Somebody is changing this mapping just now; try again in a moment.") from None
+    return connection.execute(work.current, place).first()
+
+
+class _Drifted(Exception):
+    """Raised where an appointment was given to others while its note was written."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+
+def _attempt(work: Work, place: dict[str, Any], now: Any) -> Said:
+    """Ask the host; what goes wrong is said, and holds up no other note. Raises `VerbFailed`."""
+
+    def check() -> None:
+        # The host has written by now, so nobody else changes the appointment.
+        written = work.session.connection().execute(work.current, place).first()
+        if written is not None and (refusals := why_not_written(written)):
+            raise _Drifted(refusals)
+
     if not (refusals := why_not_written(now)):
         try:
             view = note_view(work.sealer, work.account_id, now)
             outcome = call_verb(
-                work.session, "render", lambda: work.host.render(work.account, native, view)
+                work.session,
+                "render",
+                lambda: work.host.render(work.account, place["native"], view),
+                check,
             )
+            return _answered(now, outcome, view)
         except Sealed as error:
             return _failed(now, error.code, str(error))
-        except VerbFailed as error:
-            if error.lost:
-                work.begin()
-                if _locked(work, place) != now:
-                    return None
-            return _failed(now, error.code, str(error))
-        return _answered(now, outcome, view)
+        except _Drifted as drifted:
+            refusals = drifted.refusals
     return Said("refused", bool(now.applied), _told(refusals), now.signatures or {})
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, join, select, tuple_, update
+from sqlalchemy.orm import Session
 
+from ..clock import utcnow
 from ..database import forget_plans
 from ..dialect import as_host_id, pinned_join
-from ..errors import NotAllowed
+from ..errors import Busy, NotAllowed
 from ..joins import mapping_of, rendering_of_version
 from ..kinds import NOTE
 from ..models import Mapping, Note, RenderingRow
@@ -23,22 +25,31 @@ _FEW = 5000
 
 @dataclass
 class Rendered:
-    """What a pass did; `unchanged` are the ids of refusals that stay as they were."""
+    """What a pass did; `unchanged` are the rows of refusals that stay as they were, `held` counts
+    notes whose mapping somebody was changing just then.
+    """
 
     rendered: int = 0
     refused: int = 0
+    held: int = 0
     unchanged: list[int] = field(default_factory=list)
 
 
 def render_due(work: Work, result: Rendered) -> None:
-    """Render every mapped note whose version was not rendered yet, each of them once in a run:
-    those that were never tried, then what was refused, both in the order of their sessions. Commits
-    each; `result` counts what was done, also where it ends before all are.
+    """Render every mapped note whose version was not rendered yet, in the order of their sessions,
+    those first that were never tried; commits each. What was done stands in `result`, also where
+    the pass is left early.
     """
     for row in _due(work):
-        state = apply_note(work, row.vendor_id, row.host_id, row.appointment_id)
+        try:
+            state = apply_note(work, row.vendor_id, row.host_id, row.appointment_id)
+        except Busy:
+            # It stays marked for the next run.
+            result.held += 1
+            continue
         if state is None:
-            result.unchanged += [row.rendering_id] if row.rendering_id else []
+            if row.rendering_id is not None:
+                result.unchanged.append(row.rendering_id)
         elif state == "rendered":
             result.rendered += 1
         else:
@@ -46,15 +57,16 @@ def render_due(work: Work, result: Rendered) -> None:
     _clear_marks(work)
 
 
-def sign_unchanged(work: Work, result: Rendered) -> None:
-    """Write down that this run asked about refusals that stay as they were, where it is to be begun
-    anew: it goes on behind them.
+def remember_asked(session: Session, run_id: int, asked: Sequence[int]) -> None:
+    """Write down which refusals a run found unchanged, so that it goes on behind them after it let
+    others go first.
     """
-    for at in range(0, len(result.unchanged), _BATCH):
-        work.session.execute(
+    for start in range(0, len(asked), _BATCH):
+        some = RenderingRow.id.in_(asked[start : start + _BATCH])
+        session.execute(
             update(RenderingRow)
-            .where(RenderingRow.id.in_(result.unchanged[at : at + _BATCH]))
-            .values(run_id=work.run_id, by=None)
+            .where(some, to_render())
+            .values(run_id=run_id, by=None, at=utcnow())
             .execution_options(synchronize_session=False)
         )
 
@@ -63,7 +75,8 @@ def render_now(work: Work, record_id: int) -> str | None:
     """Render one note by its record's id because a person asks; commits. `work.by` names them.
 
     What somebody took back in the host by hand is rendered again as well. Return the new state,
-    None where nothing changed. Raises `NotAllowed` where there is nothing to render.
+    None where nothing changed. Raises `NotAllowed` where there is nothing to render, and `Busy`
+    where somebody is changing its mapping just now.
     """
     found = work.session.execute(
         _mapped(work).add_columns(Note.status).where(Note.id == record_id)
@@ -120,8 +133,9 @@ def _due(work: Work) -> Iterator[Any]:
     # A run may be ended early and begun anew: many refusals keep no new note waiting.
     untried = RenderingRow.id.is_(None)
     yield from _pages(work, statement.where(untried))
-    asked = RenderingRow.run_id.is_not_distinct_from(work.run_id)
-    yield from _pages(work, statement.where(~untried, to_render(), ~asked))
+    # What this run tried already, also before it let others go first, is not tried twice.
+    before = RenderingRow.run_id.is_distinct_from(work.run_id or 0)
+    yield from _pages(work, statement.where(~untried, to_render(), before))
 
 
 def _pages(work: Work, statement: Any) -> Iterator[Any]:
@@ -153,18 +167,19 @@ def _clear_marks(work: Work) -> None:
     marked = select(Mapping.id).where(_unrendered(work), rendered).limit(_FEW)
     while ids := work.session.scalars(marked).all():
         work.begin()
-        # Whoever holds one of them may be about to mark it for good reason: wait, then look again.
-        some = Mapping.id.in_(ids)
-        work.session.execute(
-            select(Mapping.id).where(some).order_by(Mapping.id).with_for_update()
-        ).all()
-        work.session.execute(
+        # Whoever holds one of them may be about to mark it for good reason: that one stays.
+        free = select(Mapping.id).where(Mapping.id.in_(ids)).with_for_update(skip_locked=True)
+        some = Mapping.id.in_(work.session.scalars(free).all())
+        cleared = work.session.execute(
             update(Mapping)
             .where(some, rendered)
             .values(unrendered=False)
+            .returning(Mapping.id)
             .execution_options(synchronize_session=False)
-        )
+        ).all()
         work.session.commit()
+        if not cleared:
+            break
     work.session.rollback()
 
 

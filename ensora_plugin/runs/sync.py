@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -35,12 +35,13 @@ from ..host import directory
 from ..host.changes import touch_changed_appointments
 from ..host.port import HostAdapter
 from ..kinds import KINDS, NOTE, Kind
+from ..log import log
 from ..models import Connection, RunCount
 from ..pull.drafts import Drafts, Place
 from ..pull.pages import brings_nothing, stored_cursor, write_page
 from ..pull.reading import read_feed
 from ..rendering.applying import Work
-from ..rendering.rendering import Rendered, render_due, sign_unchanged
+from ..rendering.rendering import Rendered, remember_asked, render_due
 from ..signals import connection_lost, notify, pull_held, pulls_failing, run_ended
 from ..vendor.client import DataCollection
 from . import guard
@@ -301,20 +302,21 @@ def _render(services: Services, claimed: Claim) -> None:
         render_due(work, result)
     except (Stopped, EndedByPerson):
         services.session.rollback()
-        _end_rendering(services, claimed, work, result, early=True)
+        _count_rendered(services, claimed, result, asked=result.unchanged)
         raise
-    _end_rendering(services, claimed, work, result)
+    _count_rendered(services, claimed, result)
 
 
-def _end_rendering(
-    services: Services, claimed: Claim, work: Work, result: Rendered, *, early: bool = False
+def _count_rendered(
+    services: Services, claimed: Claim, result: Rendered, asked: Sequence[int] = ()
 ) -> None:
+    if result.held:
+        log.warning("notes_held", run=claimed.run_id, count=result.held)
     begin_write(services.session)
-    # What was done is counted, whoever asked to stop; a run that is another's writes nothing.
+    # What was done before a person stopped the run counts all the same.
     with suppress(EndedByPerson):
         _hold(services, claimed)
-    if early:
-        sign_unchanged(work, result)
+    remember_asked(services.session, claimed.run_id, asked)
     with last_writes(services.session) as writes:
         counts = {"rendered": result.rendered, "refused": result.refused}
         add_counts(writes, claimed, NOTE, counts)

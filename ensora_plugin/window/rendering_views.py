@@ -8,7 +8,7 @@ from flask import abort
 
 from ..clock import utcnow
 from ..database import begin_write
-from ..errors import NotAllowed
+from ..errors import Busy, NotAllowed
 from ..history import lock_account, write_history
 from ..kinds import NOTE
 from ..listing.row_icons import why_not_changed
@@ -44,7 +44,7 @@ def render_row(slug: str, record_id: int) -> Any:
     )
     try:
         came = render_now(work, record_id)
-    except NotAllowed as error:
+    except (Busy, NotAllowed) as error:
         return answer(kind, record_id, 409, message=str(error))
     return tell(answer(kind, record_id), changed={}, toast={"text": _TOLD[came]})
 
