@@ -92,7 +92,7 @@ def _note() -> Any:
         (USER, n.user_id),
         (SITE, n.site_id),
     )
-    columns = [n.date, n.start, n.end, n.picked, _STUDENT.c.time_zone]
+    columns: list[Any] = [n.date, n.start, n.end, n.picked, _STUDENT.c.time_zone]
     columns += [_names(_STUDENT.c).label("student"), _names(_USER.c).label("user")]
     columns += [_SITE.c.name.label("site_name")]
     found: Any = Note.__table__
