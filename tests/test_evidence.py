@@ -99,17 +99,27 @@ def test_it_tells_who_mapped_it_or_that_nobody_does_any_more(
     assert "Not mapped to it any more" in sheet(ada, row)
 
 
-def test_a_checksum_that_no_longer_fits_is_told(practice: Practice, ada: Person) -> None:
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        ("source_sha256", "does not give these checksums today"),
+        # Another release of the encoder does that as well.
+        ("stored_sha256", "gives the checksum with which it came; encoded anew it gives another"),
+    ],
+)
+def test_a_checksum_that_no_longer_fits_is_told(
+    practice: Practice, ada: Person, which: str, words: str
+) -> None:
     row = rendered(practice)
     with practice.app.app_context():
-        facts = {**row.signatures["therapist"], "stored_sha256": "0" * 64}
+        facts = {**row.signatures["therapist"], which: "0" * 64}
         practice.session.execute(
             update(RenderingRow)
             .where(RenderingRow.id == row.id)
             .values(signatures={"therapist": facts})
         )
         practice.session.commit()
-    assert "does not give these checksums today" in sheet(ada, row)
+    assert words in sheet(ada, row)
 
 
 def test_content_that_does_not_open_is_told(practice: Practice, ada: Person) -> None:

@@ -30,7 +30,8 @@ from .note_views import note_view
 class SignatureProof:
     """A signature of a version: its picture, and the checksums of what came and what was stored.
 
-    `as_applied`: the kept version still gives the checksums that were written down with it.
+    `as_came`, `as_stored`: the kept version still gives the one and the other. It is encoded anew
+    for that, by the encoder of today.
     """
 
     whose: str
@@ -39,7 +40,8 @@ class SignatureProof:
     blank: bool
     source_sha256: str
     stored_sha256: str
-    as_applied: bool
+    as_came: bool
+    as_stored: bool
     refused: str = ""
 
 
@@ -209,7 +211,6 @@ def _proofs(view: NoteView | None, facts: dict[str, dict[str, Any]]) -> list[Sig
 
 def _proof(whose: str, signature: Signature | None, told: dict[str, Any]) -> SignatureProof:
     source, stored = told.get("source_sha256", ""), told.get("stored_sha256", "")
-    now = (signature.source_sha256, signature.stored_sha256) if signature else ("", "")
     picture = base64.b64encode(signature.png).decode() if signature else ""
     return SignatureProof(
         whose=whose,
@@ -218,7 +219,8 @@ def _proof(whose: str, signature: Signature | None, told: dict[str, Any]) -> Sig
         blank=told.get("blank", False),
         source_sha256=source,
         stored_sha256=stored,
-        as_applied=now == (source, stored),
+        as_came=signature is not None and signature.source_sha256 == source,
+        as_stored=signature is not None and signature.stored_sha256 == stored,
         refused=told.get("refused", ""),
     )
 
