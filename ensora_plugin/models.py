@@ -299,9 +299,11 @@ class Content(Base):
 
 
 class ReplacedContent(Base):
-    """What was applied of a version, and then came otherwise under the same version; kept for good.
+    """What was applied of a version, and then came otherwise under the same version; kept for good,
+    once for each appointment that it was written into.
 
-    Sealed as it was in `Content`.
+    Sealed as it was in `Content`. When it was written, by whom and with which signatures, is what
+    `RenderingRow` told of it; NULL where that was not kept.
     """
 
     __tablename__ = "ensora_replaced_content"
@@ -313,6 +315,11 @@ class ReplacedContent(Base):
     version: Mapped[int]
     sealed: Mapped[bytes]
     at: Mapped[datetime]
+    appointment_id: Mapped[str | None] = mapped_column(String(64))
+    applied_at: Mapped[datetime | None]
+    applied_run_id: Mapped[int | None]
+    applied_by: Mapped[str | None] = mapped_column(String(80))
+    signatures: Mapped[dict[str, dict[str, Any]] | None] = mapped_column(JSON)
 
 
 class TemplateField(Base):
@@ -493,6 +500,9 @@ class RenderingRow(Base):
     applied_at: Mapped[datetime | None]
     applied_run_id: Mapped[int | None]
     applied_by: Mapped[str | None] = mapped_column(String(80))
+    #: The `ReplacedContent` that was written instead of the version's content as it is now, which
+    #: the host has not taken yet.
+    replaced_id: Mapped[int | None] = mapped_column(BigId)
     run_id: Mapped[int | None]
     by: Mapped[str | None] = mapped_column(String(80))
     at: Mapped[datetime]

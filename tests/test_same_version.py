@@ -8,11 +8,14 @@ import pytest
 from sqlalchemy import select, update
 
 from demo.host.models import Appointment
+from ensora_plugin.access import Scope
+from ensora_plugin.host.port import ALL, PERMISSIONS, Actor
 from ensora_plugin.models import Content, Note, RenderingRow, ReplacedContent
 from ensora_plugin.pull.content import content_place
+from ensora_plugin.rendering.evidence import evidence
 from ensora_plugin.rendering.soap import content_fields, read_soap
 from tests.five_students import calm, forget_cursors, play
-from tests.meddling import hours
+from tests.meddling import change, chip_of, hours
 from tests.opened import open_small
 from tests.practices import Practice
 from tests.small import ACCOUNT, ORGANIZATION
@@ -77,6 +80,52 @@ def test_a_locked_appointment_keeps_its_text_and_says_so(practice: Practice) -> 
     assert (row.state, row.applied) == ("refused", True)
     assert [refusal["code"] for refusal in row.refusals] == ["locked"]
     assert len(practice.session.scalars(select(ReplacedContent)).all()) == 1
+
+
+def proofs(practice: Practice) -> list[tuple[str, bool, str, str | None, list[bool]]]:
+    """Of what the sheet says was written: state, whether it stands, by whom, its text, and whether
+    its signatures are those that were written.
+    """
+    practice.session.rollback()
+    scope = Scope.of(practice.account_id(ACCOUNT), ACCOUNT, Actor("1", "ada", ALL, PERMISSIONS))
+    found = evidence(practice.session, scope, practice.state.host, practice.state.sealer, "1")
+    practice.session.rollback()
+    assert found is not None
+    return [
+        (
+            one.state,
+            one.stands,
+            one.applied_by,
+            one.view.text if one.view else None,
+            [signature.as_applied for signature in one.signatures],
+        )
+        for one in found.versions
+    ]
+
+
+def test_the_evidence_tells_both_contents_and_which_run_wrote_each(practice: Practice) -> None:
+    [before] = proofs(practice)
+    send_otherwise(practice, "Came otherwise.")
+    again = practice.run()
+    now = ("rendered", True, f"run {again.id}", "Came otherwise.", [True])
+    assert proofs(practice) == [now, ("replaced", False, *before[2:])]
+
+
+def test_the_evidence_of_a_locked_appointment_is_what_stands_there(practice: Practice) -> None:
+    [before] = proofs(practice)
+    change(practice, update(Appointment).values(locked=True))
+    for text in ("Came otherwise.", "And otherwise again."):
+        send_otherwise(practice, text)
+        practice.run()
+        forget_cursors(practice)
+        assert proofs(practice) == [("refused", *before[1:])]
+    word, below = chip_of(practice)
+    assert word == "Changed after lock"
+    assert below.startswith("What came before under this version stands there.")
+    change(practice, update(Appointment).values(locked=False))
+    last = practice.run()
+    now = ("rendered", True, f"run {last.id}", "And otherwise again.", [True])
+    assert proofs(practice) == [now, ("replaced", False, *before[2:])]
 
 
 def test_another_document_that_says_the_same_is_not_applied_again(practice: Practice) -> None:

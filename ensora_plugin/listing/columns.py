@@ -245,6 +245,7 @@ def _with_note(statement: Select[Any], scope: Scope, host: HostAdapter, entity: 
             RenderingRow.refusals.label("refusals"),
             RenderingRow.at.label("rendering_at"),
             RenderingRow.applied.label("applied"),
+            RenderingRow.replaced_id.label("replaced_id"),
             RenderingRow.signatures.label("signatures"),
             standing_version(Note.account_id, Note.vendor_id, Mapping.host_id).label("standing"),
             client.host_id.label("client_is"),

@@ -21,6 +21,8 @@ class RenderingSaid:
 def rendering_said(row: Any) -> RenderingSaid:
     """Tell the rendering of a mapped note; `row` is one of `listing.py`."""
     stands = "" if row.standing in (None, row.version) else f"Version {row.standing} stands there."
+    if row.standing == row.version and row.replaced_id is not None:
+        stands = "What came before under this version stands there."
     if row.entity_id is None:
         return RenderingSaid("Gone", "bad")
     if row.rendering == "rendered":
@@ -30,7 +32,7 @@ def rendering_said(row: Any) -> RenderingSaid:
             return RenderingSaid("Not published", "none")
         return RenderingSaid("Rendered" if row.entity_rendered else "Stored", "warn", stands)
     if row.rendering in ("refused", "failed"):
-        late = bool(stands and row.entity_locked and not row.applied)
+        late = bool(stands and row.entity_locked)
         word = "Changed after lock" if late else row.rendering.capitalize()
         sub = " ".join(filter(None, (stands, refusals_said(row.refusals))))
         return RenderingSaid(word, "warn" if late else "bad", sub, open=True)

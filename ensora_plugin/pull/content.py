@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
-from ..bulk import insert_rows
 from ..clock import utcnow
 from ..crypto import Sealer
 from ..database import AnySession
@@ -58,7 +57,21 @@ def _says(sealer: Sealer, account_id: int, row: Any, note: NoteIn) -> bool:
 def _replace(session: AnySession, account_id: int, row: Any) -> None:
     """Put applied content aside, and let its renderings be tried again."""
     key = {"account_id": account_id, "note_id": row.note_id, "version": row.version}
-    insert_rows(session, ReplacedContent.__table__, [key | {"sealed": row.sealed, "at": utcnow()}])
+    written = (
+        select(RenderingRow.id, *(getattr(RenderingRow, name) for name in _WRITTEN))
+        .filter_by(**key, replaced_id=None)
+        .where(RenderingRow.applied_at.is_not(None))
+    )
+    for one in session.execute(written).all():
+        kept = {name: getattr(one, name) for name in _WRITTEN} | {"sealed": row.sealed}
+        put = insert(ReplacedContent).values(**key, **kept, at=utcnow())
+        replaced = session.scalar(put.returning(ReplacedContent.id))
+        session.execute(
+            update(RenderingRow)
+            .where(RenderingRow.id == one.id)
+            .values(replaced_id=replaced)
+            .execution_options(synchronize_session=False)
+        )
     session.execute(delete(Content).filter_by(**key))
     session.execute(
         update(RenderingRow)
@@ -66,6 +79,10 @@ def _replace(session: AnySession, account_id: int, row: Any) -> None:
         .values(state="refused", refusals=[_OTHERWISE])
         .execution_options(synchronize_session=False)
     )
+
+
+#: What a rendering tells of the content that was written.
+_WRITTEN = ("appointment_id", "applied_at", "applied_run_id", "applied_by", "signatures")
 
 
 _OTHERWISE = {

@@ -73,13 +73,16 @@ class Said:
     applied: bool
     refusals: list[dict[str, str]]
     signatures: dict[str, dict[str, Any]]
+    #: Whether the host took the version as it is now.
+    stored: bool = False
 
     def differs(self, now: Any) -> bool:
         """Tell whether it says something else than what was written down before."""
         before = (now.state, now.applied, now.refusals, now.signatures)
         # Rendered by hand of somebody who took it back, and now once more.
         again = self.state == "rendered" and not now.entity_rendered
-        return again or before != (self.state, self.applied, self.refusals, self.signatures)
+        anew = self.stored and now.replaced_id is not None
+        return again or anew or before != (self.state, self.applied, self.refusals, self.signatures)
 
 
 def apply_note(work: Work, note_id: str, appointment_id: str, native: Any) -> str | None:
@@ -192,11 +195,14 @@ def _failed(now: Any, code: str, text: str) -> Said:
 def _answered(now: Any, outcome: Rendering, view: NoteView) -> Said:
     # What stands there stays there until it is withdrawn, also where the host now refuses.
     applied = outcome.stored or bool(now.applied)
-    signatures = signature_facts(view)
+    # Those of what stands there, where that came under the same version.
+    keeps = now.applied and not outcome.stored
+    signatures = now.signatures if keeps else signature_facts(view)
     # Rendered from before, but not with this version: the host locked the appointment meanwhile.
     if outcome.stored and outcome.rendered:
-        return Said("rendered", applied, [], signatures)
-    return Said("refused", applied, _told([*outcome.refusals, *_not_taken(view)]), signatures)
+        return Said("rendered", applied, [], signatures, stored=True)
+    refusals = _told([*outcome.refusals, *_not_taken(view)])
+    return Said("refused", applied, refusals, signatures, outcome.stored)
 
 
 def _told(refusals: list[Refusal]) -> list[dict[str, str]]:
@@ -221,8 +227,11 @@ def _write_down(work: Work, now: Any, appointment_id: str, said: Said) -> None:
         "appointment_id": appointment_id,
     }
     at = utcnow()
-    row = {**key, **asdict(said), "run_id": work.run_id, "by": work.by, "at": at}
-    newly = said.applied and not now.applied
+    facts = asdict(said)
+    stored = facts.pop("stored")
+    row = {**key, **facts, "run_id": work.run_id, "by": work.by, "at": at}
+    newly = said.applied and (not now.applied or (stored and now.replaced_id is not None))
+    row["replaced_id"] = None if stored else now.replaced_id
     row["applied_at"] = at if newly else now.applied_at
     row["applied_run_id"] = work.run_id if newly else now.applied_run_id
     row["applied_by"] = work.by if newly else now.applied_by
@@ -344,4 +353,5 @@ _KEPT = (
     "applied_at",
     "applied_run_id",
     "applied_by",
+    "replaced_id",
 )

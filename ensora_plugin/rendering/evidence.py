@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, exists, func, literal, select
 
 from ..access import Scope
 from ..crypto import Sealer
@@ -21,7 +21,7 @@ from ..host.port import HostAdapter, NoteView, Signature
 from ..joins import content_of_note, rendering_stands, student_of_note
 from ..kinds import NOTE
 from ..listing.row_words import moment_text
-from ..models import Content, Mapping, Note, RenderingRow, Student, User
+from ..models import Content, Mapping, Note, RenderingRow, ReplacedContent, Student, User
 from .differences import Piece, fact_differences, text_difference
 from .note_views import note_view
 
@@ -115,7 +115,9 @@ def evidence(
     entity = host_entity(host, scope.account, NOTE)
     appointment = find_entity(session, entity, appointment_id)
     seen = scope.agencies is None if appointment is None else scope.holds(appointment.agency_id)
-    rows = session.execute(_APPLIED, {"account": scope.account_id, "of": appointment_id}).all()
+    asked = {"account": scope.account_id, "of": appointment_id}
+    rows = [*session.execute(_APPLIED, asked), *session.execute(_REPLACED, asked)]
+    rows.sort(key=lambda row: (row.applied_at, row.version), reverse=True)
     if not seen or not rows:
         return None
     versions = [_version(sealer, scope.account_id, row) for row in rows]
@@ -123,44 +125,59 @@ def evidence(
     return Evidence(appointment_id, appointment, standing, versions)
 
 
+def _written(told: Any, *columns: Any) -> Any:
+    """SELECT what was written into an appointment, as rows of `told` tell, and whose it is."""
+    return (
+        select(
+            told.note_id.label("vendor_id"),
+            told.version,
+            told.applied_at,
+            told.applied_by,
+            told.applied_run_id,
+            told.signatures,
+            *columns,
+            Note.template,
+            Note.published_at,
+            Student.time_zone,
+            Student.first_name.label("student_first"),
+            Student.last_name.label("student_last"),
+            User.first_name.label("user_first"),
+            User.last_name.label("user_last"),
+            Mapping.state.label("mapped"),
+            Mapping.by.label("mapped_by"),
+            Mapping.run_id.label("mapped_run_id"),
+            Mapping.at.label("mapped_at"),
+        )
+        .select_from(told)
+        .outerjoin(Note, and_(Note.account_id == told.account_id, Note.vendor_id == told.note_id))
+        .outerjoin(Student, student_of_note())
+        .outerjoin(User, and_(User.account_id == Note.account_id, User.vendor_id == Note.user_id))
+        .outerjoin(Mapping, rendering_stands(told))
+        .where(
+            told.account_id == bindparam("account"),
+            told.appointment_id == bindparam("of"),
+            told.applied_at.is_not(None),
+        )
+    )
+
+
 _APPLIED = (
-    select(
-        RenderingRow.note_id.label("vendor_id"),
-        RenderingRow.version,
+    _written(
+        RenderingRow,
         RenderingRow.state,
         RenderingRow.applied,
-        RenderingRow.applied_at,
-        RenderingRow.applied_by,
-        RenderingRow.applied_run_id,
-        RenderingRow.signatures,
-        Note.template,
-        Note.published_at,
-        Student.time_zone,
-        Student.first_name.label("student_first"),
-        Student.last_name.label("student_last"),
-        User.first_name.label("user_first"),
-        User.last_name.label("user_last"),
-        Mapping.state.label("mapped"),
-        Mapping.by.label("mapped_by"),
-        Mapping.run_id.label("mapped_run_id"),
-        Mapping.at.label("mapped_at"),
-        Content.sealed,
-    )
-    .outerjoin(
-        Note,
-        and_(Note.account_id == RenderingRow.account_id, Note.vendor_id == RenderingRow.note_id),
+        func.coalesce(ReplacedContent.sealed, Content.sealed).label("sealed"),
     )
     .outerjoin(Content, content_of_note(RenderingRow.version))
-    .outerjoin(Student, student_of_note())
-    .outerjoin(User, and_(User.account_id == Note.account_id, User.vendor_id == Note.user_id))
-    .outerjoin(Mapping, rendering_stands())
-    .where(
-        RenderingRow.account_id == bindparam("account"),
-        RenderingRow.appointment_id == bindparam("of"),
-        RenderingRow.applied_at.is_not(None),
-    )
-    .order_by(RenderingRow.applied_at.desc(), RenderingRow.version.desc())
+    .outerjoin(ReplacedContent, ReplacedContent.id == RenderingRow.replaced_id)
 )
+#: What stood there before other content under the same version was written over it.
+_REPLACED = _written(
+    ReplacedContent,
+    literal("replaced").label("state"),
+    literal(False).label("applied"),
+    ReplacedContent.sealed,
+).where(~exists().where(RenderingRow.replaced_id == ReplacedContent.id))
 
 
 def _version(sealer: Sealer, account_id: int, row: Any) -> Version:
