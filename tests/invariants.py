@@ -75,8 +75,8 @@ SELECT m.kind, m.vendor_id, m.version FROM ensora_mapping m WHERE m."by" IS NOT 
 SELECT count(*) FROM ensora_history h WHERE h.account_id = m.account_id AND h.kind = m.kind
 AND h.vendor_id = m.vendor_id AND h.version = m.version) <> 1"""
 _DOUBLE_HISTORY = """
-SELECT account_id, kind, vendor_id, version FROM ensora_history WHERE vendor_id IS NOT NULL AND version IS NOT NULL
-GROUP BY account_id, kind, vendor_id, version, action HAVING count(*) > 1"""
+SELECT account_id, kind, vendor_id, version FROM ensora_history WHERE vendor_id IS NOT NULL
+AND version IS NOT NULL GROUP BY account_id, kind, vendor_id, version, action HAVING count(*) > 1"""
 _RUN_WITHOUT_HISTORY = """
 SELECT DISTINCT m.run_id, m.kind FROM ensora_mapping m WHERE m.state = 'auto' AND NOT EXISTS (
 SELECT 1 FROM ensora_history h WHERE h.run_id = m.run_id AND h.kind = m.kind
