@@ -65,9 +65,11 @@ class Watch:
 def in_child(work: Callable[..., Any], *args: Any) -> tuple[Any, float]:
     """Do `work(*args)` in a fresh process; return what it returns and its peak memory in MB.
 
-    RuntimeError where the process ends without an answer; what it raised stands on its stderr.
+    It comes from a server that has done nothing but import. RuntimeError where the process ends
+    without an answer; what it raised stands on its stderr.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.__main__"])
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(theirs, work, args))
     process.start()

@@ -33,6 +33,7 @@ from tests.hands import Hands
 from tests.other_models import Kid, Visit
 from tests.plans import Plans, Step, plans
 from tests.practices import Practice
+from tests.servers import keep, restore
 from tests.small import ACCOUNT
 
 #: By these a statement is one of the notes'.
@@ -58,10 +59,27 @@ NARROWER = ("run_id", "match_key", "student_id", "on_day", "client_id", "kid_key
 @pytest.fixture
 def full(practice: Practice) -> Practice:
     """A practice of years, of which PostgreSQL knows how much there is; SQLite does not ask."""
-    practice.run(ACCOUNT, "pull", "automap")
-    if practice.state.engine.dialect.name == "postgresql":
+    engine = practice.state.engine
+    if engine.dialect.name != "postgresql":
+        practice.run(ACCOUNT, "pull", "automap")
+        return practice
+    kept = _FULL.get(type(practice.state.host))
+    if kept is None:
+        practice.run(ACCOUNT, "pull", "automap")
         fill(practice)
+    url = engine.url.render_as_string(hide_password=False)
+    # Nobody may be connected to what is copied.
+    practice.session.close()
+    engine.dispose()
+    if kept is None:
+        _FULL[type(practice.state.host)] = keep(url)
+    else:
+        restore(url, kept)
     return practice
+
+
+#: Filled databases of each host, by which the next test need not fill its own.
+_FULL: dict[type, Any] = {}
 
 
 def fill(practice: Practice) -> None:

@@ -97,7 +97,7 @@ def proofs(practice: Practice) -> list[tuple[str, bool, str, str | None, list[bo
             one.stands,
             one.applied_by,
             one.view.text if one.view else None,
-            [signature.as_applied for signature in one.signatures],
+            [signature.as_stored for signature in one.signatures],
         )
         for one in found.versions
     ]

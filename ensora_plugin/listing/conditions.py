@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    func,
     or_,
     select,
     true,
@@ -98,11 +99,12 @@ def _rendered_as(rendering: str) -> ColumnElement[bool]:
 
 def _refused_for(code: str) -> ColumnElement[bool]:
     """Return the condition that the host refused a note's version for a reason."""
-    told = cast_as(RenderingRow.refusals, Text)
+    # A host's engine may write JSON with or without spaces.
+    told = func.replace(cast_as(RenderingRow.refusals, Text), '": "', '":"')
     return exists().where(
         rendering_of_version(Mapping.host_id),
         RenderingRow.state.in_(("refused", "failed")),
-        told.contains(json.dumps({"code": code})[1:-1], autoescape=True),
+        told.contains(json.dumps({"code": code}, separators=(",", ":"))[1:-1], autoescape=True),
     )
 
 
