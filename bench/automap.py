@@ -77,7 +77,7 @@ def measure(notes: int, db: str, seed: int) -> Iterator[Measurement]:
         peer, _ = in_child(orm_loop, large.url, notes)
         told = f"ORM loop extrapolated from {SAMPLE} notes; the others write nothing"
         peers = {"orm_loop": peer}
-        for name, way in (ways() | linkers()).items():
+        for name, way in (ways(db) | linkers()).items():
             (peers[name], share), taken = in_child(watched, large.url, way)
             told += f", {name} {100 * share:.2f} % right in {taken:.0f} MB"
         yield Measurement(
