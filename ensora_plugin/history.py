@@ -13,8 +13,7 @@ from sqlalchemy import ScalarSelect, select
 
 from .clock import utcnow
 from .database import KNOWN, AnySession
-from .kinds import Kind
-from .models import Connection, History, Mapping
+from .models import Connection, History
 
 
 def lock_account(session: AnySession, account_id: int) -> None:
@@ -124,29 +123,3 @@ def _follow(session: AnySession, account_id: int, account: str) -> Verified:
                 broken = row.id
                 break
     return Verified(account, rows, (before or b"").hex(), unchained, broken)
-
-
-def digest_of_run(
-    session: AnySession, account_id: int, kind: Kind, run_id: int, beyond: int
-) -> dict[str, Any]:
-    """Return count and SHA-256 of the pairs that a run mapped beyond one of its mappings, in the
-    order in which they were made.
-    """
-    digest = hashlib.sha256()
-    count = 0
-    pairs = session.execute(
-        select(Mapping.vendor_id, Mapping.host_id)
-        .where(
-            Mapping.account_id == account_id,
-            Mapping.kind == kind.name,
-            Mapping.run_id == run_id,
-            Mapping.state == "auto",
-            Mapping.id > beyond,
-        )
-        .order_by(Mapping.id),
-        execution_options={"yield_per": 5000},
-    )
-    for vendor_id, host_id in pairs:
-        digest.update(f"{vendor_id}\x1f{host_id}\x1e".encode())
-        count += 1
-    return {"count": count, "sha256": digest.hexdigest()}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -67,16 +68,22 @@ def map_to(practice: Practice, kind: str, vendor_id: str, host_id: str) -> None:
         practice.session.commit()
 
 
-@pytest.mark.parametrize("tab", ["clients", "appointments"])
-def test_a_mapping_to_another_agency_is_neither_shown_nor_changed(
-    practice: Practice, bo: Person, northside: SimpleNamespace, tab: str
-) -> None:
+def mapped_row(practice: Practice, northside: SimpleNamespace, tab: str) -> tuple[str, str, Any]:
+    """Return the kind of a tab, its entity, and a record of the site that automap mapped."""
     model, kind, table = {
         "clients": (Student, "student", "client"),
         "appointments": (Note, "note", "appointment"),
     }[tab]
     mapped = select(Mapping.vendor_id).where(Mapping.kind == kind, Mapping.state == "auto")
     row = record(practice, tab, model.site_id == northside.site, model.vendor_id.in_(mapped))
+    return kind, table, row
+
+
+@pytest.mark.parametrize("tab", ["clients", "appointments"])
+def test_a_mapping_to_another_agency_is_neither_shown_nor_changed(
+    practice: Practice, bo: Person, northside: SimpleNamespace, tab: str
+) -> None:
+    kind, table, row = mapped_row(practice, northside, tab)
     there = foreign(practice, table, northside.agency)
     map_to(practice, kind, row.vendor_id, there)
     answer = bo.send(f"/{tab}/{row.id}/unmap", seen=1)
@@ -106,12 +113,7 @@ def test_a_mapping_to_what_is_gone_is_changed_by_whoever_sees_the_record(
     practice: Practice, northside: SimpleNamespace, name: str, tab: str, change: str
 ) -> None:
     somebody = Person(practice.app, name)
-    model, kind, table = {
-        "clients": (Student, "student", "client"),
-        "appointments": (Note, "note", "appointment"),
-    }[tab]
-    mapped = select(Mapping.vendor_id).where(Mapping.kind == kind, Mapping.state == "auto")
-    row = record(practice, tab, model.site_id == northside.site, model.vendor_id.in_(mapped))
+    kind, table, row = mapped_row(practice, northside, tab)
     with practice.app.app_context():
         here = practice.mapped("bright-steps", kind)[row.vendor_id]
     map_to(practice, kind, row.vendor_id, f"987{row.id}")

@@ -6,6 +6,7 @@ One set-based pass a kind, whose cost goes with what is not mapped yet: sites, s
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,26 @@ def mappings_of_run(
     """Count the mappings that a run made beyond one; drivers do not tell for INSERT .. SELECT."""
     made = mapped_by_run(account_id, kind, run_id, beyond).subquery()
     return session.scalar(select(func.count()).select_from(made)) or 0
+
+
+def digest_of_run(
+    session: AnySession, account_id: int, kind: Kind, run_id: int, beyond: int
+) -> dict[str, Any]:
+    """Return count and SHA-256 of the pairs that a run mapped beyond one of its mappings, in the
+    order in which they were made.
+    """
+    digest = hashlib.sha256()
+    count = 0
+    pairs = session.execute(
+        select(Mapping.vendor_id, Mapping.host_id)
+        .where(*_of_run(account_id, kind, run_id, beyond))
+        .order_by(Mapping.id),
+        execution_options={"yield_per": 5000},
+    )
+    for vendor_id, host_id in pairs:
+        digest.update(f"{vendor_id}\x1f{host_id}\x1e".encode())
+        count += 1
+    return {"count": count, "sha256": digest.hexdigest()}
 
 
 def _of_run(account_id: int, kind: Kind, run_id: int, beyond: int) -> tuple[Any, ...]:

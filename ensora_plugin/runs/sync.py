@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from ..automap.notes import automap_notes
-from ..automap.outcome import mapped_by_run
+from ..automap.outcome import digest_of_run, mapped_by_run
 from ..automap.people import automap_named
 from ..automap.trying import notes_of, touch
 from ..bulk import last_writes
@@ -30,7 +30,7 @@ from ..errors import (
     TokenRefused,
     VendorBusy,
 )
-from ..history import digest_of_run, lock_account, write_history
+from ..history import lock_account, write_history
 from ..host import directory
 from ..host.changes import touch_changed_appointments
 from ..host.port import HostAdapter
