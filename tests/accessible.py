@@ -14,6 +14,7 @@ STILL = "for (const one of document.getAnimations()) one.finish()"
 
 def findings(page: Page, within: str = "#ensora") -> list[str]:
     """Return each rule that the page breaks, with the elements that break it."""
+    page.wait_for_load_state()  # what is seen may not have its style sheet yet
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)

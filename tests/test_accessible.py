@@ -170,6 +170,7 @@ def test_nothing_is_wider_than_a_phone_however_long_a_name_is(
         open_page(page, "/appointments/?show=auto&rendering=rendered")
         page.get_by_role("link", name="Evidence").first.click()
         expect(page.get_by_role("heading", name="Evidence of an appointment")).to_be_visible()
+        page.wait_for_load_state()  # a heading can be seen before its style sheet is there
         assert fits()
 
 
