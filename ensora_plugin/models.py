@@ -281,6 +281,13 @@ class Note(Record):
                 sqlite_where=text("nearest IS NOT NULL"),
                 postgresql_where=text("nearest IS NOT NULL"),
             ),
+            Index(
+                "ix_ensora_note_picked",
+                "account_id",
+                "picked",
+                sqlite_where=text("picked IS NOT NULL AND why IS NOT NULL"),
+                postgresql_where=text("picked IS NOT NULL AND why IS NOT NULL"),
+            ),
             Index(None, "account_id", "sort_key", "id"),
         )
 

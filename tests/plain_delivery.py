@@ -53,6 +53,10 @@ class Delivery:
         self.account_id = self.practice.account_id(ACCOUNT)
         self.runs = 0
 
+    def settings(self, world: World) -> None:
+        """Set what the account says of picked appointments."""
+        self.session.execute(update(Connection).values(map_picked=world.picks_map))
+
     # The host's side.
 
     def host(self, world: World) -> None:

@@ -72,6 +72,7 @@ def note_row(one: Session) -> dict[str, Any]:
         "site_id": site,
         "student_id": student,
         "user_id": user,
+        "picked": one.picked,
         "template": "SOAP",
         "date": one.day,
         "start": one.start if read else None,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -39,7 +40,23 @@ TOGETHER = 50
 def batch_of(seed: int) -> list[World]:
     chance = random.Random(seed)
     grace, one_zone = chance.choice((5, 5, 5, 5, 0, 4, 60)), chance.choice((True, False))
-    return [world_of(chance.random(), place, grace, one_zone) for place in range(TOGETHER)]
+    worlds = [world_of(chance.random(), place, grace, one_zone) for place in range(TOGETHER)]
+    if chance.choice((True, False)):
+        _pick(worlds, chance)
+    return worlds
+
+
+def _pick(worlds: list[World], chance: random.Random) -> None:
+    """Let therapists pick appointments, mostly of the right people; a few ids stand for nothing."""
+    picks_map = chance.choice((True, False))
+    for world in worlds:
+        world.picks_map = picks_map
+        ids = [*world.hosts("note"), "0", "' no id"]
+        for at, note in enumerate(world.notes):
+            if chance.random() < 0.6:
+                # The first ones are picked most often, so that two pick the same.
+                picked = chance.choice((chance.choice(ids), chance.choice(ids[:2])))
+                world.notes[at] = replace(note, picked=picked)
 
 
 def world_of(seed: float, place: int, grace: int, one_zone: bool) -> World:
@@ -184,6 +201,7 @@ def halves(world: World, chance: random.Random) -> tuple[World, World]:
         notes=first(world.notes),
         rejected=world.rejected,
         grace=world.grace,
+        picks_map=world.picks_map,
     )
     there.mappings = {
         (kind, record): entity

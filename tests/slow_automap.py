@@ -6,6 +6,7 @@ Times are minutes since midnight. `docs/rules.md` decides where the domain is si
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tests.slow_reading import comparable, readable, same
 from tests.slow_suggesting import SUGGESTED, suggested
@@ -104,11 +105,42 @@ class Automap:
             for one in found[note.id]
             if self._competes(note) and self._may(one)
         ]
-        for one in self._nearest(edges):
-            self.mappings["note", one.note] = one.appointment.id
+        while self._map_notes(self._picked_once()) | self._map_notes(self._nearest(edges)):
+            pass
+        picks = self._sound_picks()
         for note in self.world.notes:
             if ("note", note.id) not in self.mappings:
-                self.whys["note", note.id] = self._why_note(note, found[note.id])
+                why = self._why_note(note, found[note.id])
+                self.whys["note", note.id] = replace(why, nearest=picks.get(note.id, why.nearest))
+
+    def _map_notes(self, made: dict[str, str]) -> bool:
+        self.mappings |= {("note", note): appointment for note, appointment in made.items()}
+        return bool(made)
+
+    def _picked_once(self) -> dict[str, str]:
+        if not self.world.picks_map:
+            return {}
+        picks = self._sound_picks()
+        return {note: pick for note, pick in picks.items() if _only(pick, picks)}
+
+    def _sound_picks(self) -> dict[str, str]:
+        """What therapists picked for notes that do not map, where it may be meant."""
+        rows = {row.id: row for row in self.world.appointments if row.counts}
+        return {
+            note.id: note.picked
+            for note in self.world.notes
+            if note.picked in rows
+            and note.counts
+            and readable(note, self._zone(note))
+            and ("note", note.id) not in self.mappings
+            and self._mapped_people(note) == rows[note.picked].people
+            and not self._holder("note", note.picked)
+            and ("note", note.id, note.picked) not in self.world.rejected
+        }
+
+    def _mapped_people(self, note: Session) -> tuple[str | None, ...]:
+        keys = zip(("site", "student", "user"), note.people, strict=True)
+        return tuple(self.mappings.get(key) for key in keys)
 
     def _competes(self, note: Session) -> bool:
         """A note counts if it may map, or holds an appointment; an ignored one does neither."""
@@ -124,8 +156,7 @@ class Automap:
         return max(one.start, one.end) <= self.world.grace
 
     def _candidates(self, note: Session) -> Iterable[Candidate]:
-        kinds = ("site", "student", "user")
-        people = tuple(self.mappings.get(key) for key in zip(kinds, note.people, strict=True))
+        people = self._mapped_people(note)
         for row in self.world.appointments:
             if row.people == people:
                 told = comparable(note, self._zone(note), row, self._agency_zone(row))
@@ -141,13 +172,14 @@ class Automap:
     def _agency_zone(self, row: Session) -> str:
         return next(one.zone for one in self.world.entities["site"] if one.id == row.people[0])
 
-    def _nearest(self, edges: list[Candidate]) -> list[Candidate]:
-        """Make pairs that are strictly the nearest for both sides, and so on among what is left.
+    def _nearest(self, edges: list[Candidate]) -> dict[str, str]:
+        """Return the pairs, note -> appointment, that are strictly the nearest for both sides, and
+        so on among what is left.
 
         What is strictly farther than a pair that holds one of its sides is out.
         """
         holding = {id: host for (of, id), host in self.mappings.items() if of == "note" and host}
-        made: list[Candidate] = []
+        made: dict[str, str] = {}
         while True:
             pairs = [one for one in edges if holding.get(one.note) == one.appointment.id]
             left = [
@@ -165,14 +197,11 @@ class Automap:
             ]
             if not new:
                 return made
-            holding |= {one.note: one.appointment.id for one in new}
-            made += new
+            made |= {one.note: one.appointment.id for one in new}
+            holding |= made
 
     def _why_note(self, note: Session, candidates: list[Candidate]) -> Why:
-        site, student, user = (
-            self.mappings.get(key)
-            for key in zip(("site", "student", "user"), note.people, strict=True)
-        )
+        site, student, user = self._mapped_people(note)
         if not note.counts:
             return Why("unpublished")
         if not readable(note, self._zone(note)):
@@ -203,6 +232,10 @@ class Automap:
         if holder and not tied:
             return _told("taken", left, holder)
         return _told("ambiguous", left)
+
+
+def _only(pick: str, picks: dict[str, str]) -> bool:
+    return list(picks.values()).count(pick) == 1
 
 
 def _told(code: str, candidates: list[Candidate], rival: str | None = None) -> Why:

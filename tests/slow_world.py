@@ -43,6 +43,8 @@ class Session:
     end: int
     #: Whether the note is published, or the appointment a service that is not cancelled.
     counts: bool = True
+    #: Of a note: the appointment that the therapist picked.
+    picked: str | None = None
 
 
 @dataclass
@@ -56,6 +58,8 @@ class World:
     mappings: dict[tuple[str, str], str | None] = field(default_factory=dict)
     rejected: set[tuple[str, str, str]] = field(default_factory=set)
     grace: int = 5
+    #: Whether what was picked maps by itself.
+    picks_map: bool = False
 
     def records(self, kind: str) -> list[str]:
         return [one.id for one in (self.notes if kind == "note" else self.people[kind])]
@@ -77,6 +81,7 @@ class World:
             appointments=[one for one in self.appointments if one not in other.appointments],
             notes=[one for one in self.notes if one not in other.notes],
             grace=self.grace,
+            picks_map=self.picks_map,
         )
 
 

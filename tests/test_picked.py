@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from ensora_plugin.access import Scope
+from ensora_plugin.automap.trying import touch
 from ensora_plugin.explain.explain import explain
 from ensora_plugin.host.port import ALL, PERMISSIONS, Actor
 from ensora_plugin.kinds import NOTE
@@ -18,7 +19,9 @@ from ensora_plugin.listing.row_words import Nearest
 from ensora_plugin.listing.rows import row_view
 from ensora_plugin.models import Connection, Note
 from ensora_plugin.window.account_settings import change_settings
+from tests.hands import Hands
 from tests.opened import by_person, open_small, outcome, reject
+from tests.plans import plans
 from tests.practices import Practice
 from tests.small import ACCOUNT, DAY, Small
 from tests.test_suggestions import offered
@@ -35,6 +38,14 @@ def set_picks(practice: Practice, *, map_picked: bool) -> None:
     told: dict[str, Any] = {"interval": None, "grace": None, "by": "ada"}
     account_id, settings = practice.account_id(ACCOUNT), practice.state.settings
     change_settings(practice.session, account_id, settings, **told, map_picked=map_picked)
+    practice.session.commit()
+
+
+def pick(practice: Practice, note: str, appointment: str) -> None:
+    """Let a therapist pick another appointment, as an edited note brings it."""
+    own = Note.vendor_id == note
+    practice.session.execute(update(Note).where(own).values(picked=appointment))
+    touch(practice.session, practice.account_id(ACCOUNT), own)
     practice.session.commit()
 
 
@@ -134,3 +145,80 @@ def test_a_pick_goes_before_what_is_nearer_and_never_over_a_person(sqlite_url: s
         assert outcome(practice, NOTE)["note-2"] == "taken"
         assert outcome(practice, NOTE)["note-3"] == "rejected_by_a_person"
         assert outcome(practice, NOTE)["note-5"] == "unpublished"
+
+
+def doubles() -> Small:
+    """Notes 1 and 2 pick one appointment of another day; 3, of another client, picks it as well."""
+    small = Small()
+    small.trio()
+    small.client("Kim Other", "2012-05-05")
+    small.student("Kim Other", "2012-05-05")
+    small.appointment("09:00", "10:00", LATER)
+    small.appointment("11:00", "12:00", LATER)
+    small.note("13:00", "14:00", appointmentId="1")
+    small.note("15:00", "16:00", day=DAY - timedelta(days=1), appointmentId="1")
+    small.note("17:00", "18:00", student="student-2", appointmentId="1")
+    return small
+
+
+def test_a_pick_left_to_one_note_alone_maps_at_the_next_pass(database_url: str) -> None:
+    with open_small(database_url, doubles()) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        set_picks(practice, map_picked=True)
+        practice.run(ACCOUNT, "automap")
+        assert not practice.mapped(ACCOUNT, "note")
+        # One of the two is tried again: there are two still.
+        touch(practice.session, practice.account_id(ACCOUNT), Note.vendor_id == "note-1")
+        practice.session.commit()
+        practice.run(ACCOUNT, "automap")
+        assert not practice.mapped(ACCOUNT, "note")
+        pick(practice, "note-2", "2")
+        practice.run(ACCOUNT, "automap")
+        assert practice.mapped(ACCOUNT, "note") == {"note-1": "1", "note-2": "2"}
+        assert outcome(practice, NOTE)["note-3"] == "no_appointment_that_day"
+
+
+def test_a_pick_that_is_not_sound_takes_nothing_from_one_that_is(database_url: str) -> None:
+    with open_small(database_url, doubles()) as practice:
+        practice.run(ACCOUNT, "pull")
+        pick(practice, "note-2", "2")
+        set_picks(practice, map_picked=True)
+        practice.run(ACCOUNT, "automap")
+        assert practice.mapped(ACCOUNT, "note") == {"note-1": "1", "note-2": "2"}
+
+
+def test_what_becomes_of_a_picked_appointment_is_seen_without_a_word(database_url: str) -> None:
+    with open_small(database_url, doubles()) as practice:
+        hands = Hands(practice)
+        practice.run(ACCOUNT, "pull", "automap")
+        assert nearest(practice)["note-1"] == "1"
+        hands.change("appointment", 1, stamped=False, status="cancelled")
+        practice.run(ACCOUNT, "automap")
+        assert nearest(practice)["note-1"] is None
+        hands.change("appointment", 1, stamped=False, status="scheduled")
+        practice.run(ACCOUNT, "automap")
+        assert nearest(practice)["note-1"] == "1"
+
+
+def test_a_pick_that_times_gave_to_another_note_is_no_more_suggested(database_url: str) -> None:
+    with open_small(database_url, doubles()) as practice:
+        practice.run(ACCOUNT, "pull", "automap")
+        assert nearest(practice)["note-1"] == nearest(practice)["note-2"] == "1"
+        moved = update(Note).where(Note.vendor_id == "note-2")
+        practice.session.execute(moved.values(date=LATER, start=9 * 60, end=10 * 60, picked=None))
+        touch(practice.session, practice.account_id(ACCOUNT), Note.vendor_id == "note-2")
+        practice.session.commit()
+        practice.run(ACCOUNT, "automap")
+        assert practice.mapped(ACCOUNT, "note") == {"note-2": "1"}
+        assert nearest(practice)["note-1"] is None
+        assert offered(practice, NOTE) == {}
+
+
+def test_a_pass_reads_the_picks_of_unmapped_notes_alone(practice: Practice) -> None:
+    practice.run(ACCOUNT, "pull", "automap")
+    with plans(practice.state.engine) as found:
+        practice.run(ACCOUNT, "automap")
+    asked = [step for step in found.read("ensora_note") if "picked IS NOT NULL" in step.statement]
+    by = ("picked", "touched", "rowid", "id =", "(id")
+    assert len(asked) >= 2
+    assert [step for step in asked if not any(word in step.by for word in by)] == []

@@ -53,7 +53,7 @@ _LONG_AGO = datetime(2020, 1, 1)  # noqa: DTZ001
 STUDENTS, NOTES = 2_000, 20_000
 #: What a step is found by; the account and the kind alone are no more than a whole table.
 NARROW = ("vendor_id", "host_id", "rowid", "id =", "(key", "touched", "why", "date")
-NARROWER = ("run_id", "match_key", "student_id", "on_day", "client_id", "kid_key")
+NARROWER = ("run_id", "match_key", "picked", "student_id", "on_day", "client_id", "kid_key")
 
 
 @pytest.fixture

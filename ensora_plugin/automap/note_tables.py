@@ -33,6 +33,18 @@ from ..models import BigId
 
 
 @dataclass(frozen=True)
+class Pass:
+    """A run's pass over the notes of an account that were touched in a generation."""
+
+    session: AnySession
+    account_id: int
+    #: The host's appointments as a named subquery.
+    appointment: Any
+    generation: int
+    run_id: int
+
+
+@dataclass(frozen=True)
 class Tried:
     """A temporary table of notes, and the host's appointments as a named subquery."""
 

@@ -25,9 +25,9 @@ from ..models import Connection, Mapping, Note
 from .matching import Edge, solve
 from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
-from .note_tables import VERDICTS, Tried, temporary
+from .note_tables import VERDICTS, Pass, Tried, temporary
 from .outcome import Mapped, Why, last_of_run, mappings_of_run
-from .picked import map_picked, sound_picks
+from .picked import look_at_picks, sound_picks
 from .recheck import seen_of, touch_changed
 from .trying import (
     any_to_try,
@@ -73,23 +73,14 @@ def automap_notes(
     if since is not None:
         with roomy(session):
             touch_changed(session, account_id, appointment, since)
+    this = Pass(session, account_id, appointment, generation, run_id)
+    result.beyond = last_of_run(session, account_id, NOTE, run_id)
+    look_at_picks(this, maps=picks_map)
     if any_to_try(session, account_id, generation):
-        result.beyond = last_of_run(session, account_id, NOTE, run_id)
-        with (
-            roomy(session),
-            tried_notes(session, account_id, appointment, generation=generation) as tried,
-            temporary(session, VERDICTS),
-        ):
-            any_apart = mark_apart(tried)
-            if picks_map:
-                map_picked(tried, run_id)
-            _insert_lone(tried, grace, run_id)
-            with left_over(tried) as left:
-                work = _Work(left, grace, run_id, result)
-                for notes, rows in open_clients(left, any_apart=any_apart):
-                    work.settle(notes, rows)
-                work.write()
-            _write_verdicts(tried)
+        _try(this, grace, result)
+        # What maps by its times may take what another picked, or leave a pick to one alone.
+        while look_at_picks(this, maps=picks_map):
+            _try(this, grace, result)
         result.made = mappings_of_run(session, account_id, NOTE, run_id, result.beyond)
         if result.made > _MANY:
             analyze(session, Mapping.__table__)
@@ -97,6 +88,20 @@ def automap_notes(
     end_generation(session, account_id, grace)
     result.ambiguous = _ambiguous(session, account_id)
     return result
+
+
+def _try(this: Pass, grace: int, result: Mapped) -> None:
+    """Map what was touched by its times, and write why the rest does not map."""
+    session = this.session
+    with roomy(session), tried_notes(this) as tried, temporary(session, VERDICTS):
+        any_apart = mark_apart(tried)
+        _insert_lone(tried, grace, this.run_id)
+        with left_over(tried) as left:
+            work = _Work(left, grace, this.run_id, result)
+            for notes, rows in open_clients(left, any_apart=any_apart):
+                work.settle(notes, rows)
+            work.write()
+        _write_verdicts(tried)
 
 
 def _insert_lone(tried: Tried, grace: int, run_id: int) -> None:
@@ -214,7 +219,9 @@ class _Work:
     def write(self) -> None:
         """Write what was gathered; the reasons into the temporary table."""
         insert_rows(self.left.session, Mapping.__table__, self.mappings)
-        sound = sound_picks(self.left, (note for note, _, _ in self.picked))
+        left = self.left
+        notes = (note for note, _, _ in self.picked)
+        sound = sound_picks(left.session, left.account_id, left.appointment, notes)
         for note, why, seen in self.picked:
             pick = sound.get(note.vendor_id)
             self._keep(note, replace(why, nearest=pick) if pick else why, seen)

@@ -7,61 +7,123 @@ sure suggestion, and maps by itself where the account says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, union
+from sqlalchemy.orm import aliased
 
 from ..bulk import insert_rows
 from ..clock import utcnow
+from ..database import AnySession
 from ..dialect import as_text
 from ..host.port import native_ids
 from ..kinds import NOTE
-from ..models import Mapping, Rejected
+from ..models import Mapping, Note, Rejected
 from .note_reasons import why_no_people
-from .note_tables import Tried
-from .trying import is_mapped
+from .note_tables import Pass
+from .trying import mark, notes_by_id, tried_rows
 
 #: So many notes are looked at a time.
 _AT_ONCE = 500
 
 
-def map_picked(tried: Tried, run_id: int) -> None:
-    """Map the tried notes to the appointments picked for them, where the picks are sound.
+def look_at_picks(this: Pass, *, maps: bool) -> bool:
+    """Let the pass try the notes whose picks are not what they were: sound now, or no more.
 
-    Where two notes pick one appointment, neither maps by that.
+    `maps`: whether sound picks map, by this pass. Where two notes pick one appointment, neither
+    does. Returns whether there is anything new to try.
     """
-    t = tried.table.c
-    open_picks = t.picked.is_not(None), t.own.is_(None), t.status == "published"
-    twice = select(t.picked).where(*open_picks).group_by(t.picked).having(func.count() > 1)
-    doubted = set(tried.session.scalars(twice))
-    first = select(tried.table).where(*open_picks).order_by(t.note_id).limit(_AT_ONCE)
-    notes = tried.session.execute(first).all()
-    while notes:
-        sound = sound_picks(tried, [note for note in notes if note.picked not in doubted])
-        own = {"account_id": tried.account_id, "kind": NOTE.name, "state": "auto"}
-        own |= {"run_id": run_id, "at": utcnow()}
-        made = [own | {"vendor_id": note, "host_id": picked} for note, picked in sound.items()]
-        insert_rows(tried.session, Mapping.__table__, made)
-        notes = tried.session.execute(first.where(t.note_id > notes[-1].note_id)).all()
-    tried.session.execute(
-        update(tried.table).where(*open_picks, is_mapped(tried, t.vendor_id)).values(own=t.picked)
-    )
+    session, account_id = this.session, this.account_id
+    any_new = False
+    for notes in _open_picks(this):
+        sound = sound_picks(session, account_id, this.appointment, notes)
+        pickers = Counter(sound.values())
+        once = {note: picked for note, picked in sound.items() if pickers[picked] == 1}
+        made = once if maps else {}
+        _map(this, made)
+        other = [
+            note.note_id
+            for note in notes
+            if note.told
+            and note.touched != this.generation
+            and (note.nearest == note.picked) != (note.vendor_id in sound)
+        ]
+        again = or_(Note.id.in_(other), Note.vendor_id.in_(made), _beside(account_id, made))
+        if made or other:
+            mark(session, account_id, again, this.generation)
+            any_new = True
+    return any_new
 
 
-def sound_picks(tried: Tried, notes: Iterable[Any]) -> dict[str, str]:
-    """Return note -> appointment of those unmapped notes whose picks are sound."""
+def sound_picks(
+    session: AnySession, account_id: int, appointment: Any, notes: Iterable[Any]
+) -> dict[str, str]:
+    """Return note -> appointment of those unmapped notes whose picks are sound.
+
+    `appointment`: the host's appointments as a subquery.
+    """
     asked = [note for note in notes if note.picked is not None and why_no_people(note) is None]
     found: dict[str, str] = {}
     for at in range(0, len(asked), _AT_ONCE):
-        found |= _sound(tried, asked[at : at + _AT_ONCE])
+        found |= _sound(session, account_id, appointment, asked[at : at + _AT_ONCE])
     return found
 
 
-def _sound(tried: Tried, notes: Sequence[Any]) -> dict[str, str]:
-    a, session = tried.appointment.c, tried.session
+def _open_picks(this: Pass) -> Iterator[list[Any]]:
+    """Yield the notes that have a pick and no mapping, those of one appointment together."""
+    own = Note.account_id == this.account_id, Note.picked.is_not(None)
+    waiting = select(Note.id).where(*own, Note.why.is_not(None))
+    new = select(Note.id).where(*own, Note.touched == this.generation)
+    ids = union(waiting, new)
+    if this.session.execute(ids.limit(1)).first() is None:
+        return
+    rows = (
+        tried_rows(this.account_id, this.appointment, notes_by_id(ids))
+        .add_columns(Note.nearest, Note.touched)
+        .order_by(Note.picked, Note.id)
+    )
+    options = {"yield_per": _AT_ONCE}
+    found = this.session.connection().execute(rows, execution_options=options)
+    together: list[Any] = []
+    for _, notes in groupby(found, key=attrgetter("picked")):
+        together += (note for note in notes if note.own is None and note.status == "published")
+        if len(together) >= _AT_ONCE:
+            yield together
+            together = []
+    yield together
+
+
+def _map(this: Pass, made: dict[str, str]) -> None:
+    own = {"account_id": this.account_id, "kind": NOTE.name, "state": "auto"}
+    own |= {"run_id": this.run_id, "at": utcnow()}
+    rows = [own | {"vendor_id": note, "host_id": picked} for note, picked in made.items()]
+    insert_rows(this.session, Mapping.__table__, rows)
+
+
+def _beside(account_id: int, vendor_ids: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a note does not map, and is of the student and user of some note:
+    on which day the appointments picked for them are, the notes do not tell.
+    """
+    some = aliased(Note, name="mapped_note")
+    theirs = exists().where(
+        some.account_id == account_id,
+        some.vendor_id.in_(vendor_ids),
+        some.student_id == Note.student_id,
+        some.user_id == Note.user_id,
+    )
+    return and_(Note.why.is_not(None), theirs)
+
+
+def _sound(
+    session: AnySession, account_id: int, appointment: Any, notes: Sequence[Any]
+) -> dict[str, str]:
+    a = appointment.c
     host_id = as_text(a.id)
-    own = Mapping.account_id == tried.account_id, Mapping.kind == NOTE.name
+    own = Mapping.account_id == account_id, Mapping.kind == NOTE.name
     free = session.execute(
         select(host_id.label("host_id"), a.client_id, a.staff_id, a.agency_id).where(
             a.id.in_(native_ids(a.id, {note.picked for note in notes})),
@@ -72,7 +134,7 @@ def _sound(tried: Tried, notes: Sequence[Any]) -> dict[str, str]:
     people = {row.host_id: (row.client_id, row.staff_id, row.agency_id) for row in free}
     rejected = session.execute(
         select(Rejected.vendor_id, Rejected.host_id).where(
-            Rejected.account_id == tried.account_id,
+            Rejected.account_id == account_id,
             Rejected.kind == NOTE.name,
             Rejected.vendor_id.in_([note.vendor_id for note in notes]),
         )

@@ -31,7 +31,7 @@ from ..database import AnySelect, AnySession, analyze
 from ..dialect import as_host_id, pinned_join
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
 from ..models import Connection, Mapping, Note, Student
-from .note_tables import Tried, notes_table, temporary
+from .note_tables import Pass, Tried, notes_table, temporary
 
 _client = aliased(Mapping, name="client_mapping")
 _staff = aliased(Mapping, name="staff_mapping")
@@ -64,21 +64,22 @@ def held_generation(session: AnySession, account_id: int) -> int:
 
 def any_to_try(session: AnySession, account_id: int, generation: int) -> bool:
     """Tell whether a pass has anything to do."""
-    return session.scalar(_touched(account_id, generation).limit(1)) is not None
+    return session.scalar(touched(account_id, generation).limit(1)) is not None
 
 
 @contextmanager
-def tried_notes(
-    session: AnySession, account_id: int, appointment: Any, *, generation: int
-) -> Iterator[Tried]:
+def tried_notes(this: Pass) -> Iterator[Tried]:
     """Fill the table with what is to be tried, and drop it afterwards."""
-    tried = Tried(session, account_id, appointment, notes_table("ensora_tried", appointment))
+    session, account_id, generation = this.session, this.account_id, this.generation
+    table = notes_table("ensora_tried", this.appointment)
+    tried = Tried(session, account_id, this.appointment, table)
     with temporary(session, tried.table):
         if _any_untouched(session, account_id, generation):
-            touched = _touched(account_id, generation)
-            _insert_chosen(tried, union(touched, _siblings(account_id, generation)))
+            ids = union(touched(account_id, generation), _siblings(account_id, generation))
+            _insert_chosen(tried, ids)
         else:
-            _insert(tried, _rows(tried).where(Note.touched == generation))
+            rows = tried_rows(account_id, tried.appointment)
+            _insert(tried, rows.where(Note.touched == generation))
         analyze(session, tried.table)
         yield tried
 
@@ -157,60 +158,66 @@ def _any_untouched(session: AnySession, account_id: int, generation: int) -> boo
 
 def _insert_chosen(tried: Tried, ids: Any) -> None:
     """Add the notes of some ids."""
-    chosen = ids.subquery("chosen_note")
-    notes = pinned_join(chosen, Note.__table__, Note.id == chosen.c.id)
-    _insert(tried, _rows(tried, notes))
+    notes = notes_by_id(ids)
+    _insert(tried, tried_rows(tried.account_id, tried.appointment, notes))
 
 
 def _insert(tried: Tried, rows: AnySelect) -> None:
     tried.session.execute(insert(tried.table).from_select(list(tried.table.c.keys()), rows))
 
 
-def _rows(tried: Tried, notes: Any = Note) -> AnySelect:
+def notes_by_id(ids: Any) -> Any:
+    """Return the notes of some ids, as what to SELECT from."""
+    chosen = ids.subquery("chosen_note")
+    return pinned_join(chosen, Note.__table__, Note.id == chosen.c.id)
+
+
+def tried_rows(account_id: int, appointment: Any, notes: Any = Note) -> AnySelect:
     """SELECT what is to know of notes; an ignored one is out of the competition."""
-    a = tried.appointment.c
+    a = appointment.c
     client = as_host_id(_client.host_id, a.client_id)
     staff = as_host_id(_staff.host_id, a.staff_id)
     own = aliased(Mapping, name="own_mapping")
 
     def of(alias: Any, kind: Kind, vendor_id: Any) -> ColumnElement[bool]:
         return and_(
-            alias.account_id == tried.account_id,
+            alias.account_id == account_id,
             alias.kind == kind.name,
             alias.vendor_id == vendor_id,
         )
 
+    told: dict[str, Any] = {
+        "note_id": Note.id,
+        "vendor_id": Note.vendor_id,
+        "status": Note.status,
+        "client": client,
+        "staff": staff,
+        "agency": as_host_id(_site.host_id, a.agency_id),
+        "date": Note.date,
+        "start": Note.start,
+        "end": Note.end,
+        "zone": Student.time_zone,
+        "own": own.host_id,
+        "picked": Note.picked,
+        "told": Note.why.is_not(None),
+        "apart": false(),
+    }
     return (
-        select(
-            Note.id,
-            Note.vendor_id,
-            Note.status,
-            client,
-            staff,
-            as_host_id(_site.host_id, a.agency_id),
-            Note.date,
-            Note.start,
-            Note.end,
-            Student.time_zone,
-            own.host_id,
-            Note.picked,
-            Note.why.is_not(None),
-            false(),
-        )
+        select(*(column.label(name) for name, column in told.items()))
         .select_from(notes)
         .outerjoin(
             Student,
-            and_(Student.account_id == tried.account_id, Student.vendor_id == Note.student_id),
+            and_(Student.account_id == account_id, Student.vendor_id == Note.student_id),
         )
         .outerjoin(_client, of(_client, STUDENT, Note.student_id))
         .outerjoin(_staff, of(_staff, USER, Note.user_id))
         .outerjoin(_site, of(_site, SITE, Note.site_id))
         .outerjoin(own, of(own, NOTE, Note.vendor_id))
-        .where(Note.account_id == tried.account_id, or_(own.id.is_(None), own.host_id.is_not(None)))
+        .where(Note.account_id == account_id, or_(own.id.is_(None), own.host_id.is_not(None)))
     )
 
 
-def _touched(account_id: int, generation: int) -> AnySelect:
+def touched(account_id: int, generation: int) -> AnySelect:
     """SELECT the ids of the touched notes."""
     return select(Note.id.label("id")).where(
         Note.account_id == account_id, Note.touched == generation

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ..automap.trying import touch
 from ..clock import utcnow
 from ..config import Settings
 from ..database import AnySession, begin_write
@@ -62,10 +61,7 @@ def change_settings(
         every = timedelta(minutes=interval or settings.interval_minutes)
         connection.due_at = min(connection.due_at, utcnow() + every)
     session.flush()
-    picks = before["map_picked"] != map_picked
-    if picks:
-        touch(session, account_id, and_(Note.why.is_not(None), Note.picked.is_not(None)))
-    if picks or before["grace"] != grace:
+    if (before["map_picked"], before["grace"]) != (map_picked, grace):
         hasten(session, account_id)
     write_history(session, account_id, action="settings", by=by, before=before, after=after)
     session.flush()
