@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import delete, event, select, update
 from sqlalchemy.orm import ORMExecuteState
 
 from demo.host.models import Agency, Appointment
 from ensora_plugin.database import begin_write
 from ensora_plugin.errors import NotAllowed
 from ensora_plugin.history import lock_account
-from ensora_plugin.kinds import NOTE
+from ensora_plugin.kinds import NOTE, STUDENT, Kind
+from ensora_plugin.mapping.changing import Stale
 from ensora_plugin.mapping.mapping import map_record, unmap_record
 from ensora_plugin.models import Mapping, Note
 from ensora_plugin.rendering.withdrawing import Desk
@@ -29,14 +31,14 @@ def practice(sqlite_url: str) -> Iterator[Practice]:
         yield practice
 
 
-def desk(practice: Practice) -> tuple[Desk, Note]:
-    """A person's desk with the one note on it, in a transaction of its own."""
+def desk(practice: Practice, kind: Kind = NOTE) -> tuple[Desk, Any]:
+    """A person's desk with the one note, or another record, in a transaction of its own."""
     session, account_id = practice.session, practice.account_id(ACCOUNT)
     begin_write(session)
     lock_account(session, account_id)
     state = practice.state
     at = Desk(session, account_id, ACCOUNT, state.host, state.sealer, "ada")
-    return at, session.scalars(select(Note)).one()
+    return at, session.scalars(select(kind.model)).one()
 
 
 def by_hand(practice: Practice) -> None:
@@ -51,6 +53,34 @@ def unmap(practice: Practice) -> None:
     at, note = desk(practice)
     unmap_record(at, NOTE, note, seen=1)
     practice.session.commit()
+
+
+@pytest.mark.parametrize("kind", [STUDENT, NOTE])
+def test_automap_after_a_person_is_no_mapping_that_the_person_saw(
+    database_url: str, kind: Kind
+) -> None:
+    small = hours(1)
+    small.client("Kim Other", "2012-05-05")
+    small.appointment("06:00", "07:00")
+    with open_small(database_url, small) as practice:
+        practice.run(ACCOUNT, "pull")
+        session = practice.session
+        if kind is NOTE:
+            practice.run(ACCOUNT, "automap")
+            session.execute(delete(Mapping).where(Mapping.kind == "note"))
+            session.execute(update(Note).values(touched=Note.touched + 1))
+            session.commit()
+        at, record = desk(practice, kind)
+        map_record(at, kind, record, "2", seen=0)
+        unmap_record(at, kind, record, seen=1)
+        session.commit()
+        practice.run(ACCOUNT, "automap")
+        stands = session.scalars(select(Mapping).filter_by(kind=kind.name)).one()
+        assert (stands.host_id, stands.state, stands.version) == ("1", "auto", 3)
+        at, record = desk(practice, kind)
+        with pytest.raises(Stale):
+            map_record(at, kind, record, "2", seen=1)
+        session.rollback()
 
 
 def test_a_note_that_was_taken_back_and_is_mapped_there_again_goes_in_again(

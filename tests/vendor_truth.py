@@ -94,7 +94,7 @@ def ahead(db: Db, vendor: sqlite3.Connection, account_id: int, organization: str
             try:
                 place = Cursors(secret).read(row.cursor, number, at)
             except CursorGone:
-                found.append(f"I-12: the cursor of {kind} is none of the vendor's")
+                found.append(f"I-12: {kind}: {row.cursor!r} is none of the vendor's")
                 continue
             behind = {id for (of, id), (seq, _) in sent.items() if of == feed and seq <= place}
             here = {(kind, id) for id in _stored(db, account_id, kind)} | aside

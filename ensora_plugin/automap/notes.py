@@ -26,7 +26,7 @@ from .matching import Edge, solve
 from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
 from .note_tables import VERDICTS, Pass, Tried, temporary
-from .outcome import Mapped, Why, last_of_run, mappings_of_run
+from .outcome import Mapped, Why, go_on_with_versions, last_of_run, mappings_of_run
 from .picked import look_at_picks, sound_picks
 from .recheck import seen_of, touch_changed
 from .trying import (
@@ -81,6 +81,7 @@ def automap_notes(
         # What maps by its times may take what another picked, or leave a pick to one alone.
         while look_at_picks(this, maps=picks_map):
             _try(this, grace, result)
+        go_on_with_versions(session, account_id, NOTE, run_id, result.beyond)
         result.made = mappings_of_run(session, account_id, NOTE, run_id, result.beyond)
         if result.made > _MANY:
             analyze(session, Mapping.__table__)

@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from ..database import AnySelect, AnySession
 from ..kinds import Kind
-from ..models import Mapping
+from ..models import History, Mapping
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,27 @@ def mappings_of_run(
     """Count the mappings that a run made beyond one; drivers do not tell for INSERT .. SELECT."""
     made = mapped_by_run(account_id, kind, run_id, beyond).subquery()
     return session.scalar(select(func.count()).select_from(made)) or 0
+
+
+def go_on_with_versions(
+    session: AnySession, account_id: int, kind: Kind, run_id: int, beyond: int
+) -> None:
+    """Let the versions of a run's new mappings go on where those of the same records ended, so that
+    nobody takes one for a mapping that was there before.
+    """
+    of_record = (
+        History.account_id == account_id,
+        History.kind == kind.name,
+        History.vendor_id == Mapping.vendor_id,
+        History.version.is_not(None),
+    )
+    last = select(func.max(History.version)).where(*of_record).scalar_subquery()
+    session.execute(
+        update(Mapping)
+        .where(*_of_run(account_id, kind, run_id, beyond), exists().where(*of_record))
+        .values(version=last + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def digest_of_run(

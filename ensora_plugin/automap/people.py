@@ -9,7 +9,7 @@ from ..clock import utcnow
 from ..database import AnySession, analyze_grown
 from ..kinds import Kind
 from ..models import Directory, DirectoryAgency, Mapping, Membership, Rejected
-from .outcome import Mapped, last_of_run, mappings_of_run
+from .outcome import Mapped, go_on_with_versions, last_of_run, mappings_of_run
 from .people_open import Open, read_open
 from .people_reasons import write_reasons
 
@@ -30,6 +30,7 @@ def automap_named(session: AnySession, account_id: int, kind: Kind, run_id: int)
         made = [{**own, "vendor_id": pair.vendor_id, "host_id": pair.host_id} for pair in pairs]
         result.beyond = last_of_run(session, account_id, kind, run_id)
         insert_rows(session, Mapping.__table__, made, doubles=True)
+        go_on_with_versions(session, account_id, kind, run_id, result.beyond)
         result.made = mappings_of_run(session, account_id, kind, run_id, result.beyond)
         left = read_open(session, account_id, kind)
     write_reasons(session, account_id, kind, left, result)

@@ -52,7 +52,8 @@ def crash_at_point(scene: Scene, rng: random.Random) -> bool:
 
 def starve(scene: Scene, rng: random.Random) -> bool:
     """Hardly any memory from the first page on, and a page of 40 MB."""
-    scene.site.play([{"fault": "gzip_bomb", "args": {"mebibytes": 60}, "times": 1}])
+    bomb = {"fault": "gzip_bomb", "args": {"mebibytes": 60}, "match": {"cursor": True}, "times": 1}
+    scene.site.play([bomb])
     return _at_point(scene, rng, "starve", ("after_commit",), most=2, work=False)
 
 
