@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import Engine, create_engine, text
 
-from ensora_plugin import configure_sqlite
+from ensora_plugin import configure_engine
 from tests.servers import fresh_database, postgres
 
 KINDS = ("sqlite", "postgres")
@@ -38,7 +38,7 @@ def temporary_folder() -> Iterator[Path]:
 def engine_for(url: str) -> Engine:
     """Return an engine as a host has it that follows the README."""
     engine = create_engine(url)
-    configure_sqlite(engine)
+    configure_engine(engine)
     return engine
 
 

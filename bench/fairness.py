@@ -23,7 +23,7 @@ from sqlalchemy import Engine, create_engine, insert, select, update
 
 from demo.host.models import Base as HostBase
 from demo.redis_server import free_port, redis_command
-from ensora_plugin import configure_sqlite
+from ensora_plugin import configure_engine
 from ensora_plugin.clock import utcnow
 from ensora_plugin.config import Settings
 from ensora_plugin.crypto import Sealer
@@ -108,7 +108,7 @@ def play(
     what came of it.
     """
     engine = create_engine(url)
-    configure_sqlite(engine)
+    configure_engine(engine)
     port = free_port()
     with subprocess.Popen(redis_command(port, folder), stdout=subprocess.DEVNULL) as redis:
         try:

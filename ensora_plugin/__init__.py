@@ -2,7 +2,7 @@
 
 from . import signals
 from .config import Settings
-from .database import configure_sqlite
+from .database import configure_engine
 from .errors import EnsoraError
 from .host.port import ALL, PERMISSIONS, Actor, HostAdapter, NoteView, Refusal, Rendering, Signature
 from .migrating import include_name
@@ -20,7 +20,7 @@ __all__ = [
     "Rendering",
     "Settings",
     "Signature",
-    "configure_sqlite",
+    "configure_engine",
     "include_name",
     "signals",
 ]

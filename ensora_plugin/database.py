@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -48,16 +48,22 @@ def safe_journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_inf
     return "WAL" if sound else "DELETE"
 
 
-def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
-    """Make a host's SQLite engine fit for several writing processes; leaves others alone.
+def configure_engine(engine: Engine, *, busy_seconds: float = 10.0) -> None:
+    """Make a host's engine fit for the plugin: SQLite for several processes that write, and
+    PostgreSQL for pages that are asked for again and again; leaves others alone.
 
-    Foreign keys on, a busy timeout, a sound journal mode, and real transactions: `begin_write` then
-    starts with BEGIN IMMEDIATE, since a transaction that reads first and writes later fails at once
-    when another one wrote.
+    SQLite: foreign keys on, a busy timeout, a sound journal mode, and real transactions:
+    `begin_write` then starts with BEGIN IMMEDIATE, since a transaction that reads first and writes
+    later fails at once when another one wrote. PostgreSQL by psycopg 3: statements stay prepared
+    after transactions that only read.
     """
-    if engine.dialect.name != "sqlite":
-        return
+    if engine.dialect.name == "sqlite":
+        _configure_sqlite(engine, busy_seconds)
+    elif engine.dialect.driver == "psycopg":
+        event.listen(engine, "rollback", _keep_prepared)
 
+
+def _configure_sqlite(engine: Engine, busy_seconds: float) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
@@ -72,6 +78,27 @@ def configure_sqlite(engine: Engine, *, busy_seconds: float = 10.0) -> None:
     def _begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get(IMMEDIATE)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _keep_prepared(connection: Connection) -> None:
+    """End a transaction that wrote nothing with COMMIT, just before its ROLLBACK.
+
+    At each ROLLBACK that is sent, psycopg forgets all that the server has prepared, and planning
+    it anew is most of what a page costs. One that has nothing to end is not sent.
+    """
+    driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
+    if driver is None or driver.info.transaction_status != _IN_TRANSACTION:
+        return
+    # Where the server is gone, the ROLLBACK that follows says so.
+    with suppress(connection.dialect.loaded_dbapi.Error):
+        if driver.execute(_WROTE_NOTHING).fetchone() == (True,):
+            driver.execute("COMMIT")
+
+
+#: A transaction has a number once it wrote.
+_WROTE_NOTHING = "SELECT pg_current_xact_id_if_assigned() IS NULL"
+#: As libpq numbers it; a failed transaction is in another one.
+_IN_TRANSACTION = 2
 
 
 def begin_write(

@@ -27,7 +27,7 @@ from demo.host.models import db as demo_db
 from demo.host.seed import seed
 from demo.vendor.app import create_app as create_emulator
 from demo.vendor.store import Store
-from ensora_plugin import Ensora, configure_sqlite
+from ensora_plugin import Ensora, configure_engine
 from ensora_plugin.connecting import activate, connect
 from ensora_plugin.host.port import HostAdapter
 from ensora_plugin.migrating import upgrade
@@ -189,7 +189,7 @@ def open_other(
     app = create_other_host(url)
     app.config.update({**CONFIG, **config})
     with app.app_context():
-        configure_sqlite(other_db.engine)
+        configure_engine(other_db.engine)
         seed_other(other_db.session(), world)
         other_db.session.commit()
     with _opened(app, host or OtherHost(), world) as practice:

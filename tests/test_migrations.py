@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from demo.host.models import Base as HostBase
-from ensora_plugin import configure_sqlite, include_name
+from ensora_plugin import configure_engine, include_name
 from ensora_plugin.clock import utcnow
 from ensora_plugin.errors import NotMigrated
 from ensora_plugin.migrating import VERSION_TABLE, alembic_config, require_migrated, upgrade
@@ -25,7 +25,7 @@ from ensora_plugin.models import Base, Connection, History, Mapping, Note, Rende
 def engine(database_url: str) -> Iterator[Engine]:
     """An empty database."""
     engine = create_engine(database_url)
-    configure_sqlite(engine)
+    configure_engine(engine)
     yield engine
     engine.dispose()
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from demo.host import create_app as create_demo
 from demo.host.adapter import DemoHost
-from ensora_plugin import Ensora, configure_sqlite
+from ensora_plugin import Ensora, configure_engine
 from ensora_plugin.bulk import insert_rows
 from ensora_plugin.clock import utcnow
 from ensora_plugin.connecting import token_of
@@ -238,7 +238,7 @@ def _rotate_and_die(url: str) -> None:
     """End by force at the third commit."""
     try:
         engine, left = create_engine(url), [3]
-        configure_sqlite(engine)
+        configure_engine(engine)
 
         @event.listens_for(engine, "commit")
         def _die(_connection: Any) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from ensora_plugin import configure_sqlite
+from ensora_plugin import configure_engine
 from ensora_plugin.errors import Fenced
 from ensora_plugin.migrating import VERSION_TABLE, require_migrated, upgrade
 from ensora_plugin.models import Base, Run
@@ -158,7 +158,7 @@ def test_a_migration_that_was_killed_is_done_by_the_next_one(
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     engine = create_engine(database_url)
-    configure_sqlite(engine)
+    configure_engine(engine)
     assert upgrade(engine)
     require_migrated(engine)
     assert differences(engine, Base.metadata, version_table=VERSION_TABLE) == []
@@ -168,7 +168,7 @@ def test_a_migration_that_was_killed_is_done_by_the_next_one(
 def _migrate_and_die(url: str, statements: int) -> None:
     try:
         engine, left = create_engine(url), [statements]
-        configure_sqlite(engine)
+        configure_engine(engine)
 
         @event.listens_for(engine, "after_cursor_execute")
         def _die(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -220,7 +220,7 @@ def test_a_backup_of_the_middle_of_a_pull_heals_with_the_next_one(
         # Everything since the backup is lost: the host's rows and ours together.
         engine = practice.app.extensions["sqlalchemy"].engines
         restored = create_engine(copy, hide_parameters=True)
-        configure_sqlite(restored)
+        configure_engine(restored)
         live, engine[None] = engine[None], restored
         try:
             with later(seconds=LEASE + 1):
@@ -273,7 +273,7 @@ def test_a_clock_that_steps_back_holds_a_run_for_no_more_than_its_step(practice:
 def test_a_full_disk_is_an_error_of_the_database(tmp_path: Path) -> None:
     """The bound that the tests above set is the real thing: SQLITE_FULL."""
     engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}")
-    configure_sqlite(engine)
+    configure_engine(engine)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE t (x TEXT)"))
     with (

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from ensora_plugin import configure_sqlite
+from ensora_plugin import configure_engine
 
 from . import display, pages, security, signin
 from .models import db
@@ -46,18 +46,13 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         app.config["SECRET_KEY"] = _kept_secret(_data(app) / "host.secret")
     app.jinja_env.undefined = StrictUndefined
     db.init_app(app)
-    configure_engine(app)
+    with app.app_context():
+        configure_engine(db.engine)
     security.init_app(app)
     signin.init_app(app)
     display.init_app(app)
     pages.init_app(app)
     return app
-
-
-def configure_engine(app: Flask) -> None:
-    """Make SQLite fit for several processes that write; the plugin exports how."""
-    with app.app_context():
-        configure_sqlite(db.engine)
 
 
 def _data(app: Flask) -> Path:
