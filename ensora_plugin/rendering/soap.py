@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -138,7 +138,7 @@ def read_soap(fields: Sequence[FieldIn]) -> Soap:
 
 def read_session(fields: Sequence[FieldIn]) -> Session:
     """Read of the fields of a note what automap and lists want to know."""
-    return _session(_by_meaning(fields))
+    return _session(_by_meaning(fields, _OF_SESSION))
 
 
 def _session(found: dict[str, Any]) -> Session:
@@ -152,13 +152,17 @@ def _session(found: dict[str, Any]) -> Session:
     )
 
 
-def _by_meaning(fields: Sequence[FieldIn]) -> dict[str, Any]:
-    """Return meaning -> value, of the fields that mean something and are not empty."""
+#: The meanings that `_session` asks for.
+_OF_SESSION = frozenset(("date", "start", "end", "therapist_signature", "guardian_signature"))
+
+
+def _by_meaning(fields: Sequence[FieldIn], wanted: Container[str] = NAMES) -> dict[str, Any]:
+    """Return meaning -> value, of the fields that have a wanted meaning and are not empty."""
     names = tuple([field.name for field in fields])
     form = _kept_form(names) if sum(map(len, names)) <= _LONGEST_KEPT else _form_of(names)
     found: dict[str, Any] = {}
     for meaning, places in form.items():
-        for at in places:
+        for at in places if meaning in wanted else ():
             value = fields[at].value
             if not _is_empty(meaning, value):
                 found[meaning] = value
