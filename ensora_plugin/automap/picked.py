@@ -20,7 +20,7 @@ from ..bulk import insert_rows
 from ..clock import utcnow
 from ..database import AnySession
 from ..dialect import as_text
-from ..host.port import native_ids
+from ..host.port import of_ids
 from ..kinds import NOTE
 from ..models import Mapping, Note, Rejected
 from .note_reasons import why_no_people
@@ -52,8 +52,8 @@ def look_at_picks(this: Pass, *, maps: bool) -> bool:
             and note.touched != this.generation
             and (note.nearest == note.picked) != (note.vendor_id in sound)
         ]
-        again = or_(Note.id.in_(other), Note.vendor_id.in_(made), _beside(account_id, made))
         if made or other:
+            again = or_(Note.id.in_(other), Note.vendor_id.in_(made), _beside(account_id, made))
             mark(session, account_id, again, this.generation)
             any_new = True
     return any_new
@@ -121,14 +121,13 @@ def _beside(account_id: int, vendor_ids: Iterable[str]) -> ColumnElement[bool]:
 def _sound(
     session: AnySession, account_id: int, appointment: Any, notes: Sequence[Any]
 ) -> dict[str, str]:
-    a = appointment.c
-    host_id = as_text(a.id)
     own = Mapping.account_id == account_id, Mapping.kind == NOTE.name
+    picked = of_ids(session, appointment, {note.picked for note in notes})
+    a = picked.subquery("picked_appointment").c
+    host_id = as_text(a.id)
     free = session.execute(
         select(host_id.label("host_id"), a.client_id, a.staff_id, a.agency_id).where(
-            a.id.in_(native_ids(a.id, {note.picked for note in notes})),
-            a.eligible,
-            ~exists().where(*own, Mapping.host_id == host_id),
+            a.eligible, ~exists().where(*own, Mapping.host_id == host_id)
         )
     )
     people = {row.host_id: (row.client_id, row.staff_id, row.agency_id) for row in free}

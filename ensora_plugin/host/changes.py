@@ -19,7 +19,7 @@ from ..kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
 from ..models import Mapping, Note
 from .directory import refresh_some
 from .marks import latest, move_mark, read_mark
-from .port import Entity, HostAdapter, native_ids
+from .port import Entity, HostAdapter, of_ids
 
 #: So many ids are asked of the host at once.
 _CHUNK = 500
@@ -67,7 +67,7 @@ def bring_up_to_date(
     rows = host.appointments(account).subquery("appointment")
     for at in range(0, len(texts), _CHUNK):
         some = texts[at : at + _CHUNK]
-        changed = select(rows).where(rows.c.id.in_(native_ids(rows.c.id, some))).subquery("changed")
+        changed = of_ids(session, rows, some).subquery("changed")
         # By their ids, since those that are gone are in no SELECT of the host any more.
         touch(session, account_id, Note.id.in_(_may_map(account_id, changed, some)))
 

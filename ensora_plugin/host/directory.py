@@ -22,7 +22,7 @@ from ..kinds import KINDS, Kind
 from ..models import Connection, Directory, DirectoryAgency
 from ..text import joint_key, list_keys, text_key
 from .marks import latest, move_mark, read_mark
-from .port import HostAdapter, native_ids
+from .port import HostAdapter, native_ids, of_ids
 
 _CHUNK = 500
 #: More rows than these are read all at once.
@@ -194,14 +194,14 @@ def _bring(source: Source, host_ids: list[str] | None) -> int:
 
     Returns how many did.
     """
-    c = source.rows.c
+    wanted, entries = source.rows, select(Directory.host_id, Directory.checksum).where(*source.own)
+    if host_ids is not None:
+        wanted = of_ids(source.session, source.rows, host_ids).subquery("wanted")
+        entries = entries.where(Directory.host_id.in_(host_ids))
+    c = wanted.c
     compared = [c[name] for name in source.kind.compared]
     beside = (c[name] if name in c else literal(there) for name, there in _BESIDE.items())
     rows = select(*compared, *beside, c.id)
-    entries = select(Directory.host_id, Directory.checksum).where(*source.own)
-    if host_ids is not None:
-        rows = rows.where(c.id.in_(native_ids(c.id, host_ids)))
-        entries = entries.where(Directory.host_id.in_(host_ids))
     stored = {host_id: checksum for host_id, checksum in _stream(source.session, entries)}
     fresh: list[dict[str, Any]] = []
     agencies: dict[str, set[str]] = {}

@@ -87,7 +87,10 @@ def _end_by(number: signal.Signals) -> Callable[[], None]:
 def _starve() -> None:
     """Leave the process little more memory than it has."""
     held = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (held + _SPARE_BYTES, held + _SPARE_BYTES))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    # A process whose parent was starved before has as little already.
+    least = held + _SPARE_BYTES if most == resource.RLIM_INFINITY else most
+    resource.setrlimit(resource.RLIMIT_AS, (least, least))
 
 
 def _fill_disk() -> None:
