@@ -28,6 +28,26 @@ ALL = (
 NORTHSIDE, HARBOR, PIER = 1, 2, 9
 #: No picture that a browser would show, but bytes that must come back as they are.
 INK = b"\x89PNG ink"
+#: What the forms of a client and of an appointment send.
+AMIR = {
+    "first_name": "Amir",
+    "last_name": "Haddad",
+    "date_of_birth": "2016-02-29",
+    "gender": "",
+    "agency_id": "1",
+    "active": "y",
+}
+VISIT = {
+    "agency_id": "1",
+    "kind": "service",
+    "client_id": "1",
+    "staff_id": "1",
+    "date": "2026-03-11",
+    "start": "09:00",
+    "end": "10:00",
+    "notes_required": "y",
+    "results_notes": "",
+}
 
 
 class World:

@@ -16,23 +16,12 @@ from demo.host.models import Agency, Appointment, db
 from tests.practice import (
     LATER,
     NOTE,
+    VISIT,
     Browser,
     appointment,
     open_practice,
     stored_value,
 )
-
-VISIT = {
-    "agency_id": "1",
-    "kind": "service",
-    "client_id": "1",
-    "staff_id": "1",
-    "date": "2026-03-11",
-    "start": "09:00",
-    "end": "10:00",
-    "notes_required": "y",
-    "results_notes": "",
-}
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,9 @@ from demo.host import clock
 from demo.host.events import entities_changed
 from demo.host.models import Agency, Appointment, Authorization, Client, Login, Staff, db
 from tests.practice import (
+    AMIR,
     LATER,
+    VISIT,
     Browser,
     appointment,
     errors_in,
@@ -24,28 +26,6 @@ from tests.practice import (
     open_practice,
     stored_value,
 )
-
-AMIR = {
-    "first_name": "Amir",
-    "last_name": "Haddad",
-    "date_of_birth": "2016-02-29",
-    "gender": "",
-    "agency_id": "1",
-    "active": "y",
-}
-
-
-VISIT = {
-    "agency_id": "1",
-    "kind": "service",
-    "client_id": "1",
-    "staff_id": "1",
-    "date": "2026-03-11",
-    "start": "09:00",
-    "end": "10:00",
-    "notes_required": "y",
-    "results_notes": "",
-}
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from flask import Flask
 
 from demo.host.models import Client, db
 from tests.practice import (
+    AMIR,
     LATER,
     Browser,
     names_in,
@@ -20,16 +21,6 @@ from tests.practice import (
 )
 
 LISTS = ("/clients/", "/staff/", "/agencies/", "/appointments/")
-
-
-AMIR = {
-    "first_name": "Amir",
-    "last_name": "Haddad",
-    "date_of_birth": "2016-02-29",
-    "gender": "",
-    "agency_id": "1",
-    "active": "y",
-}
 
 
 @pytest.fixture(autouse=True)
