@@ -117,6 +117,7 @@ _RECORDS: dict[str, dict[str, Any]] = {
         "version": 1,
         "status": "published",
         "template": _NAME,
+        "appointmentId": _NAME,
         "fields": [
             {"name": "Date", "type": "date", "value": "1900-01-01"},
             {"name": "Start Time", "type": "time", "value": "12:00"},
