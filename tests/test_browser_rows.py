@@ -182,3 +182,25 @@ def test_nothing_is_wider_than_a_narrow_screen(chromium: Browser, demo: str, wid
             page.goto(f"/synchronization/{tab}/")
             expect(page.locator("#ensora-table")).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_phone_the_filters_stand_behind_a_button(chromium: Browser, demo: str) -> None:
+    with page_of(chromium, demo, viewport={"width": 390, "height": 800}) as page:
+        sign_in(page, "eve")
+        page.goto("/synchronization/clients/?inactive=1")
+        button, choice = page.get_by_label("Filters 1 set"), page.get_by_label("Sort")
+        expect(choice).to_be_hidden()
+        expect(page.get_by_role("searchbox")).to_be_visible()
+        button.focus()
+        page.keyboard.press("Space")
+        expect(choice).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.get_by_label("Inactive").uncheck()
+        page.wait_for_url(lambda url: "inactive" not in url)
+        expect(page.get_by_label("Filters", exact=True)).to_be_attached()
+        expect(choice).to_be_hidden()
+    with page_of(chromium, demo) as page:
+        sign_in(page, "eve")
+        page.goto("/synchronization/clients/")
+        expect(page.get_by_label("Sort")).to_be_visible()
+        expect(page.get_by_text("Filters", exact=True)).to_be_hidden()

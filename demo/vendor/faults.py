@@ -64,12 +64,12 @@ def deep_json(turn: Turn, depth: int = 100_000) -> Response:
 
 
 def gzip_bomb(turn: Turn, mebibytes: int = 256) -> Response:
-    """An empty page that inflates to so many MiB of white space, and leads nowhere."""
+    """An empty page that inflates to so many MiB of white space, and promises more where it is."""
     packer = zlib.compressobj(level=9, wbits=31)
     space = b" " * (1 << 20)
     parts = [packer.compress(b'{"items":[')]
     parts += [packer.compress(space) for _ in range(mebibytes)]
-    end = b'],"cursor":"%s","hasMore":false}' % request.args.get("cursor", "after").encode()
+    end = b'],"cursor":"%s","hasMore":true}' % request.args.get("cursor", "after").encode()
     parts += [packer.compress(end), packer.flush()]
     answer = json_answer(b"".join(parts))
     answer.headers["Content-Encoding"] = "gzip"
