@@ -81,18 +81,19 @@ def _configure_sqlite(engine: Engine, busy_seconds: float) -> None:
 
 
 def _keep_prepared(connection: Connection) -> None:
-    """End a transaction that wrote nothing with COMMIT, just before its ROLLBACK.
+    """Roll a transaction back that wrote nothing, just before psycopg does, past its eyes.
 
-    At each ROLLBACK that is sent, psycopg forgets all that the server has prepared, and planning
-    it anew is most of what a page costs. One that has nothing to end is not sent.
+    At each ROLLBACK that it sends it forgets all that the server has prepared, since the tables of
+    some statements may have gone with it; planning them anew is most of what a page costs. Where
+    nothing was written no table went, and where there is nothing to roll back it sends nothing.
     """
     driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
     if driver is None or driver.info.transaction_status != _IN_TRANSACTION:
         return
-    # Where the server is gone, the ROLLBACK that follows says so.
+    # Where the server is gone, psycopg's own ROLLBACK says so.
     with suppress(connection.dialect.loaded_dbapi.Error):
         if driver.execute(_WROTE_NOTHING).fetchone() == (True,):
-            driver.execute("COMMIT")
+            driver.pgconn.exec_(b"ROLLBACK")
 
 
 #: A transaction has a number once it wrote.

@@ -73,6 +73,13 @@ def test_what_was_written_is_rolled_back_as_before(engine: Engine) -> None:
         assert db.scalar(text("SELECT count(*) FROM kept")) == 0
 
 
+def test_a_setting_goes_with_its_transaction_as_before(engine: Engine) -> None:
+    with engine.connect() as db:
+        db.execute(text("SET search_path = elsewhere"))
+    with engine.connect() as db:
+        assert "elsewhere" not in str(db.scalar(text("SHOW search_path")))
+
+
 def test_a_transaction_that_failed_ends_as_before(engine: Engine) -> None:
     with engine.connect() as db:
         with pytest.raises(Exception, match="division by zero"):

@@ -32,7 +32,7 @@ _AT_ONCE = 500
 
 
 def look_at_picks(this: Pass, *, maps: bool) -> bool:
-    """Let the pass try the notes whose picks are not what they were: sound now, or no more.
+    """Let the pass try the notes whose picks became sound, or are sound no more.
 
     `maps`: whether sound picks map, by this pass. Where two notes pick one appointment, neither
     does. Returns whether there is anything new to try.

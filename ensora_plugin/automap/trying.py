@@ -64,7 +64,7 @@ def held_generation(session: AnySession, account_id: int) -> int:
 
 def any_to_try(session: AnySession, account_id: int, generation: int) -> bool:
     """Tell whether a pass has anything to do."""
-    return session.scalar(touched(account_id, generation).limit(1)) is not None
+    return session.scalar(_touched(account_id, generation).limit(1)) is not None
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def tried_notes(this: Pass) -> Iterator[Tried]:
     tried = Tried(session, account_id, this.appointment, table)
     with temporary(session, tried.table):
         if _any_untouched(session, account_id, generation):
-            ids = union(touched(account_id, generation), _siblings(account_id, generation))
+            ids = union(_touched(account_id, generation), _siblings(account_id, generation))
             _insert_chosen(tried, ids)
         else:
             rows = tried_rows(account_id, tried.appointment)
@@ -217,7 +217,7 @@ def tried_rows(account_id: int, appointment: Any, notes: Any = Note) -> AnySelec
     )
 
 
-def touched(account_id: int, generation: int) -> AnySelect:
+def _touched(account_id: int, generation: int) -> AnySelect:
     """SELECT the ids of the touched notes."""
     return select(Note.id.label("id")).where(
         Note.account_id == account_id, Note.touched == generation
