@@ -1,10 +1,11 @@
-"""The window of a practice in this process, over HTTP for a real browser."""
+"""A WSGI application in this process, over real HTTP, for a browser or for the vendor's client."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Any
 
 from flask import Flask
 from werkzeug.serving import make_server
@@ -13,7 +14,13 @@ from werkzeug.serving import make_server
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """Serve an application on a free port of this machine; yield its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+
+    def closed_at_its_end(environ: Any, start_response: Any) -> Iterator[bytes]:
+        # Werkzeug's server leaves an answer's file open where a browser hangs up early.
+        with closing(app(environ, start_response)) as parts:
+            yield from parts
+
+    server = make_server("127.0.0.1", 0, closed_at_its_end, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

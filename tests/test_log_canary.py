@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import logging
 import re
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +15,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from werkzeug.serving import make_server
 
 from demo.data import World
 from ensora_plugin.connecting import activated, token_of
 from ensora_plugin.host.port import NoteView, Rendering
 from tests.practices import ADMINS, KEY, Practice, open_demo, open_other
+from tests.served import served
 
 ACCOUNTS = list(ADMINS)
 
@@ -104,20 +103,12 @@ def listener() -> Iterator[Listener]:
 
 
 @contextmanager
-def served(practice: Practice) -> Iterator[None]:
+def over_http(practice: Practice) -> Iterator[None]:
     """Put a real server between the plugin and the emulator, as in a deployment."""
-    server = make_server("127.0.0.1", 0, practice.emulator, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    practice.state.transport = None
-    practice.state.settings = replace(practice.state.settings, vendor_url=address)
-    try:
+    with served(practice.emulator) as address:
+        practice.state.transport = None
+        practice.state.settings = replace(practice.state.settings, vendor_url=address)
         yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def assert_silent(practice: Practice, lines: list[str]) -> None:
@@ -137,7 +128,7 @@ def test_the_canaries_are_seen(demo_practice: Practice) -> None:
 
 
 def test_a_whole_run_logs_nothing_of_the_world(demo_practice: Practice, listener: Listener) -> None:
-    with served(demo_practice):
+    with over_http(demo_practice):
         for account in ACCOUNTS:
             demo_practice.run(account)
             result = demo_practice.app.test_cli_runner().invoke(args=["ensora", "status", account])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
 from ensora_plugin.errors import VendorBroke
 from ensora_plugin.models import Note, Run, SetAside
 from ensora_plugin.vendor.pages import place_name
 from tests.opened import open_small
 from tests.practices import Practice
+from tests.served import served
 from tests.small import ACCOUNT, ORGANIZATION, Small
 
 IDS = [f"note-{number}" for number in range(1, 46)]
@@ -27,17 +26,10 @@ def practice(sqlite_url: str) -> Iterator[Practice]:
     small.trio()
     for _ in IDS:
         small.note()
-    with open_small(sqlite_url, small) as practice:
-        server = make_server("127.0.0.1", 0, practice.emulator, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}"
+    with open_small(sqlite_url, small) as practice, served(practice.emulator) as url:
         practice.state.transport = None
         practice.state.settings = replace(practice.state.settings, vendor_url=url)
         yield practice
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def play(practice: Practice, *rules: dict[str, Any]) -> None:
