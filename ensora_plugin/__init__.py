@@ -2,7 +2,7 @@
 
 from . import signals
 from .config import Settings
-from .database import configure_engine
+from .engine import configure_engine
 from .errors import EnsoraError
 from .host.port import ALL, PERMISSIONS, Actor, HostAdapter, NoteView, Refusal, Rendering, Signature
 from .migrating import include_name

@@ -30,10 +30,10 @@ README = (ROOT / "README.md").read_text("utf-8")
 #: From the ground up; a module imports out of its own layer and the ones before it. A package's
 #: name stands for those of its modules that are not named.
 LAYERS = (
-    "errors config signals clock text memory database dialect log automap.reasons automap.matching "
-    "automap.likeness runs.processes vendor.deadline",
-    "models crypto migrating bulk vendor host.port host.adapter_check host.marks rendering.soap "
-    "rendering.picture_end rendering.signature",
+    "errors config signals clock text memory database engine dialect log automap.reasons "
+    "automap.matching automap.likeness runs.processes vendor.deadline",
+    "models crypto migrating bulk vendor host.port host.ids host.adapter_check host.marks "
+    "rendering.soap rendering.picture_end rendering.signature",
     "kinds",
     "joins host.verbs rendering.drifting rendering.differences",
     "access kept connecting history rotating cli_text host pull automap explain mapping rendering "

@@ -45,12 +45,9 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A temporary table of notes, and the host's appointments as a named subquery."""
+class Tried(Pass):
+    """A pass with notes of it in a temporary table."""
 
-    session: AnySession
-    account_id: int
-    appointment: Any
     table: Table
 
 

@@ -26,7 +26,7 @@ from .matching import Edge, solve
 from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
 from .note_tables import VERDICTS, Pass, Tried, temporary
-from .outcome import Mapped, Why, go_on_with_versions, last_of_run, mappings_of_run
+from .outcome import Mapped, Why, auto_mappings, go_on_with_versions, last_of_run, mappings_of_run
 from .picked import look_at_picks, sound_picks
 from .recheck import seen_of, touch_changed
 from .trying import (
@@ -96,16 +96,16 @@ def _try(this: Pass, grace: int, result: Mapped) -> None:
     session = this.session
     with roomy(session), tried_notes(this) as tried, temporary(session, VERDICTS):
         any_apart = mark_apart(tried)
-        _insert_lone(tried, grace, this.run_id)
+        _insert_lone(tried, grace)
         with left_over(tried) as left:
-            work = _Work(left, grace, this.run_id, result)
+            work = _Work(left, grace, result)
             for notes, rows in open_clients(left, any_apart=any_apart):
                 work.settle(notes, rows)
             work.write()
         _write_verdicts(tried)
 
 
-def _insert_lone(tried: Tried, grace: int, run_id: int) -> None:
+def _insert_lone(tried: Tried, grace: int) -> None:
     """Map the notes whose group has one candidate, where that is not taken."""
     edge = lone_edges(tried, grace)
     holder = aliased(Mapping, name="holder_mapping")
@@ -121,7 +121,7 @@ def _insert_lone(tried: Tried, grace: int, run_id: int) -> None:
             edge.c.note,
             edge.c.appointment,
             literal("auto"),
-            literal(run_id),
+            literal(tried.run_id),
             literal(utcnow()),
         )
         .where(~taken)
@@ -139,9 +139,9 @@ class _Work:
 
     left: Tried
     grace: int
-    run_id: int
     result: Mapped
-    mappings: list[dict[str, Any]] = field(default_factory=list)
+    #: Note -> appointment.
+    made: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     #: Notes for which an appointment was picked, with their reason and what was seen.
     picked: list[tuple[Any, Why, str | None]] = field(default_factory=list)
@@ -159,14 +159,14 @@ class _Work:
         own = {note.vendor_id: note.own for note in notes if note.own is not None}
         made = self._solved(pairs, own, holders)
         for edge in made:
-            self._map(edge)
+            self.made[edge.note] = edge.appointment
             holders[edge.appointment] = edge.note
         mapped = own.keys() | {edge.note for edge in made}
         for note in notes:
             if note.vendor_id not in mapped:
                 why = why_not(note, pairs.get(note.vendor_id, ()), holders, self.grace)
                 self._tell(note, why, seen_of(note, seen.get(note.vendor_id, ()), holders))
-        if len(self.mappings) + len(self.verdicts) + len(self.picked) >= _AT_ONCE:
+        if len(self.made) + len(self.verdicts) + len(self.picked) >= _AT_ONCE:
             self.write()
 
     def _solved(
@@ -179,19 +179,6 @@ class _Work:
             if pair.eligible and not pair.rejected and pair.within(self.grace)
         ]
         return solve(edges, fixed=own, holders=holders) if edges else []
-
-    def _map(self, edge: Edge) -> None:
-        self.mappings.append(
-            {
-                "account_id": self.left.account_id,
-                "kind": NOTE.name,
-                "vendor_id": edge.note,
-                "host_id": edge.appointment,
-                "state": "auto",
-                "run_id": self.run_id,
-                "at": utcnow(),
-            }
-        )
 
     def _tell(self, note: Any, why: Why, seen: str | None) -> None:
         self.result.reasons[why.code] = self.result.reasons.get(why.code, 0) + 1
@@ -219,15 +206,15 @@ class _Work:
 
     def write(self) -> None:
         """Write what was gathered; the reasons into the temporary table."""
-        insert_rows(self.left.session, Mapping.__table__, self.mappings)
         left = self.left
-        notes = (note for note, _, _ in self.picked)
-        sound = sound_picks(left.session, left.account_id, left.appointment, notes)
+        mappings = auto_mappings(left.account_id, NOTE, left.run_id, self.made)
+        insert_rows(left.session, Mapping.__table__, mappings)
+        sound = sound_picks(left, (note for note, _, _ in self.picked))
         for note, why, seen in self.picked:
             pick = sound.get(note.vendor_id)
             self._keep(note, replace(why, nearest=pick) if pick else why, seen)
-        insert_rows(self.left.session, VERDICTS, self.verdicts)
-        self.mappings.clear()
+        insert_rows(left.session, VERDICTS, self.verdicts)
+        self.made.clear()
         self.verdicts.clear()
         self.picked.clear()
 

@@ -7,12 +7,14 @@ One set-based pass a kind, whose cost goes with what is not mapped yet: sites, s
 from __future__ import annotations
 
 import hashlib
+from collections import abc
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import aliased
 
+from ..clock import utcnow
 from ..database import AnySelect, AnySession
 from ..kinds import Kind
 from ..models import History, Mapping
@@ -57,6 +59,15 @@ def mapped_by_run(account_id: int, kind: Kind, run_id: int, beyond: int = 0) -> 
     mappings.
     """
     return select(Mapping.vendor_id).where(*_of_run(account_id, kind, run_id, beyond))
+
+
+def auto_mappings(
+    account_id: int, kind: Kind, run_id: int, pairs: abc.Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the rows of the mappings that a run makes by itself, of pairs record -> entity."""
+    own = {"account_id": account_id, "kind": kind.name, "state": "auto", "run_id": run_id}
+    own |= {"at": utcnow()}
+    return [own | {"vendor_id": record, "host_id": entity} for record, entity in pairs.items()]
 
 
 def last_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..bulk import insert_rows
-from ..clock import utcnow
 from ..database import AnySession, analyze_grown
 from ..kinds import Kind
 from ..models import Directory, DirectoryAgency, Mapping, Membership, Rejected
-from .outcome import Mapped, go_on_with_versions, last_of_run, mappings_of_run
+from .outcome import Mapped, auto_mappings, go_on_with_versions, last_of_run, mappings_of_run
 from .people_open import Open, read_open
 from .people_reasons import write_reasons
 
@@ -25,9 +24,8 @@ def automap_named(session: AnySession, account_id: int, kind: Kind, run_id: int)
     left = read_open(session, account_id, kind)
     pairs = [pair for pair in left.pairs if _may_map(pair, left)]
     if pairs:
-        own = {"account_id": account_id, "kind": kind.name, "state": "auto", "run_id": run_id}
-        own |= {"at": utcnow()}
-        made = [{**own, "vendor_id": pair.vendor_id, "host_id": pair.host_id} for pair in pairs]
+        alone = {pair.vendor_id: pair.host_id for pair in pairs}
+        made = auto_mappings(account_id, kind, run_id, alone)
         result.beyond = last_of_run(session, account_id, kind, run_id)
         insert_rows(session, Mapping.__table__, made, doubles=True)
         go_on_with_versions(session, account_id, kind, run_id, result.beyond)

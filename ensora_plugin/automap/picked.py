@@ -17,14 +17,13 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, union
 from sqlalchemy.orm import aliased
 
 from ..bulk import insert_rows
-from ..clock import utcnow
-from ..database import AnySession
 from ..dialect import as_text
-from ..host.port import of_ids
+from ..host.ids import of_ids
 from ..kinds import NOTE
 from ..models import Mapping, Note, Rejected
 from .note_reasons import why_no_people
 from .note_tables import Pass
+from .outcome import auto_mappings
 from .trying import mark, notes_by_id, tried_rows
 
 #: So many notes are looked at a time.
@@ -40,11 +39,12 @@ def look_at_picks(this: Pass, *, maps: bool) -> bool:
     session, account_id = this.session, this.account_id
     any_new = False
     for notes in _open_picks(this):
-        sound = sound_picks(session, account_id, this.appointment, notes)
+        sound = sound_picks(this, notes)
         pickers = Counter(sound.values())
         once = {note: picked for note, picked in sound.items() if pickers[picked] == 1}
         made = once if maps else {}
-        _map(this, made)
+        mappings = auto_mappings(account_id, NOTE, this.run_id, made)
+        insert_rows(session, Mapping.__table__, mappings)
         other = [
             note.note_id
             for note in notes
@@ -59,17 +59,12 @@ def look_at_picks(this: Pass, *, maps: bool) -> bool:
     return any_new
 
 
-def sound_picks(
-    session: AnySession, account_id: int, appointment: Any, notes: Iterable[Any]
-) -> dict[str, str]:
-    """Return note -> appointment of those unmapped notes whose picks are sound.
-
-    `appointment`: the host's appointments as a subquery.
-    """
+def sound_picks(this: Pass, notes: Iterable[Any]) -> dict[str, str]:
+    """Return note -> appointment of those unmapped notes whose picks are sound."""
     asked = [note for note in notes if note.picked is not None and why_no_people(note) is None]
     found: dict[str, str] = {}
     for at in range(0, len(asked), _AT_ONCE):
-        found |= _sound(session, account_id, appointment, asked[at : at + _AT_ONCE])
+        found |= _sound(this, asked[at : at + _AT_ONCE])
     return found
 
 
@@ -82,7 +77,7 @@ def _open_picks(this: Pass) -> Iterator[list[Any]]:
     if this.session.execute(ids.limit(1)).first() is None:
         return
     rows = (
-        tried_rows(this.account_id, this.appointment, notes_by_id(ids))
+        tried_rows(this, notes_by_id(ids))
         .add_columns(Note.nearest, Note.touched)
         .order_by(Note.picked, Note.id)
     )
@@ -90,18 +85,11 @@ def _open_picks(this: Pass) -> Iterator[list[Any]]:
     found = this.session.connection().execute(rows, execution_options=options)
     together: list[Any] = []
     for _, notes in groupby(found, key=attrgetter("picked")):
-        together += (note for note in notes if note.own is None and note.status == "published")
+        together += (note for note in notes if note.own is None)
         if len(together) >= _AT_ONCE:
             yield together
             together = []
     yield together
-
-
-def _map(this: Pass, made: dict[str, str]) -> None:
-    own = {"account_id": this.account_id, "kind": NOTE.name, "state": "auto"}
-    own |= {"run_id": this.run_id, "at": utcnow()}
-    rows = [own | {"vendor_id": note, "host_id": picked} for note, picked in made.items()]
-    insert_rows(this.session, Mapping.__table__, rows)
 
 
 def _beside(account_id: int, vendor_ids: Iterable[str]) -> ColumnElement[bool]:
@@ -118,11 +106,10 @@ def _beside(account_id: int, vendor_ids: Iterable[str]) -> ColumnElement[bool]:
     return and_(Note.why.is_not(None), theirs)
 
 
-def _sound(
-    session: AnySession, account_id: int, appointment: Any, notes: Sequence[Any]
-) -> dict[str, str]:
+def _sound(this: Pass, notes: Sequence[Any]) -> dict[str, str]:
+    session, account_id = this.session, this.account_id
     own = Mapping.account_id == account_id, Mapping.kind == NOTE.name
-    picked = of_ids(session, appointment, {note.picked for note in notes})
+    picked = of_ids(session, this.appointment, {note.picked for note in notes})
     a = picked.subquery("picked_appointment").c
     host_id = as_text(a.id)
     free = session.execute(

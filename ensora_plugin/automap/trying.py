@@ -71,15 +71,13 @@ def any_to_try(session: AnySession, account_id: int, generation: int) -> bool:
 def tried_notes(this: Pass) -> Iterator[Tried]:
     """Fill the table with what is to be tried, and drop it afterwards."""
     session, account_id, generation = this.session, this.account_id, this.generation
-    table = notes_table("ensora_tried", this.appointment)
-    tried = Tried(session, account_id, this.appointment, table)
+    tried = Tried(**vars(this), table=notes_table("ensora_tried", this.appointment))
     with temporary(session, tried.table):
         if _any_untouched(session, account_id, generation):
             ids = union(_touched(account_id, generation), _siblings(account_id, generation))
             _insert_chosen(tried, ids)
         else:
-            rows = tried_rows(account_id, tried.appointment)
-            _insert(tried, rows.where(Note.touched == generation))
+            _insert(tried, tried_rows(this).where(Note.touched == generation))
         analyze(session, tried.table)
         yield tried
 
@@ -158,8 +156,7 @@ def _any_untouched(session: AnySession, account_id: int, generation: int) -> boo
 
 def _insert_chosen(tried: Tried, ids: Any) -> None:
     """Add the notes of some ids."""
-    notes = notes_by_id(ids)
-    _insert(tried, tried_rows(tried.account_id, tried.appointment, notes))
+    _insert(tried, tried_rows(tried, notes_by_id(ids)))
 
 
 def _insert(tried: Tried, rows: AnySelect) -> None:
@@ -172,9 +169,9 @@ def notes_by_id(ids: Any) -> Any:
     return pinned_join(chosen, Note.__table__, Note.id == chosen.c.id)
 
 
-def tried_rows(account_id: int, appointment: Any, notes: Any = Note) -> AnySelect:
+def tried_rows(this: Pass, notes: Any = Note) -> AnySelect:
     """SELECT what is to know of notes; an ignored one is out of the competition."""
-    a = appointment.c
+    a, account_id = this.appointment.c, this.account_id
     client = as_host_id(_client.host_id, a.client_id)
     staff = as_host_id(_staff.host_id, a.staff_id)
     own = aliased(Mapping, name="own_mapping")

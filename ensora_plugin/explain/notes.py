@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, uni
 from ..automap.matching import Span, minutes_apart, on_its_day
 from ..dialect import as_text, minute_of_day, pinned_join
 from ..host.entities import host_entity
-from ..host.port import native_ids
+from ..host.ids import native_ids
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
 from ..listing.row_words import day_text, minute_text
 from ..models import Mapping, Note, Rejected, Site, Student, User

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from .. import models
 from ..automap.likeness import Likeness, likeness
 from ..host.entities import host_entity
-from ..host.port import native_ids
+from ..host.ids import native_ids
 from ..kinds import SITE, Kind
 from ..listing.row_words import day_text
 from ..models import DirectoryAgency, Membership, Site

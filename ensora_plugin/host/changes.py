@@ -18,8 +18,9 @@ from ..dialect import as_text, pinned_join
 from ..kinds import KINDS, NOTE, SITE, STUDENT, USER, Kind
 from ..models import Mapping, Note
 from .directory import refresh_some
+from .ids import of_ids
 from .marks import latest, move_mark, read_mark
-from .port import Entity, HostAdapter, of_ids
+from .port import Entity, HostAdapter
 
 #: So many ids are asked of the host at once.
 _CHUNK = 500

@@ -21,8 +21,9 @@ from ..database import AnySession, upsert
 from ..kinds import KINDS, Kind
 from ..models import Connection, Directory, DirectoryAgency
 from ..text import joint_key, list_keys, text_key
+from .ids import native_ids, of_ids
 from .marks import latest, move_mark, read_mark
-from .port import HostAdapter, native_ids, of_ids
+from .port import HostAdapter
 
 _CHUNK = 500
 #: More rows than these are read all at once.

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, literal, select
 from ..access import Scope
 from ..database import AnySession
 from ..kinds import SITE, USER, Kind
-from .port import HostAdapter, native_ids
+from .ids import native_ids
+from .port import HostAdapter
 
 
 def host_entity(host: HostAdapter, account: str, kind: Kind) -> Any:

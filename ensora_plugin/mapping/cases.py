@@ -12,7 +12,8 @@ from ..access import Scope
 from ..dialect import as_host_id
 from ..history import know_end, last_hash
 from ..host.entities import host_entity, of_agencies
-from ..host.port import ALL, Actor, native_ids
+from ..host.ids import native_ids
+from ..host.port import ALL, Actor
 from ..joins import mapping_of
 from ..kept import kept
 from ..kinds import Kind

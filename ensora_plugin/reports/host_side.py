@@ -18,7 +18,8 @@ from ..access import Scope
 from ..database import AnySession
 from ..dialect import as_host_id, as_text
 from ..host.entities import host_entity, in_agencies
-from ..host.port import HostAdapter, native_ids
+from ..host.ids import native_ids
+from ..host.port import HostAdapter
 from ..kept import kept
 from ..kinds import NOTE, SITE, STUDENT, USER, Kind
 from ..listing.columns import few, labelled, record_columns, with_facts
