@@ -4,6 +4,7 @@ hosts.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -26,6 +27,10 @@ _MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - pytest makes folders 
 # SQLite waits for the disk at each commit, which is most of what the tests would take.
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+# A full collection goes through all the modules and maps that the suite holds; by default they come
+# so often that they are a sixth of what the tests take.
+gc.set_threshold(20_000, 50, 100)
 
 # A shell's background jobs ignore Ctrl-C, and so would every process that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
