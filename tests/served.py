@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask
 from werkzeug.serving import make_server
+
+from tests.practices import Practice
 
 
 @contextmanager
@@ -29,3 +32,12 @@ def served(app: Flask) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def over_http(practice: Practice) -> Iterator[None]:
+    """Put a real server between the plugin and the emulator, as in a deployment."""
+    with served(practice.emulator) as address:
+        practice.state.transport = None
+        practice.state.settings = replace(practice.state.settings, vendor_url=address)
+        yield

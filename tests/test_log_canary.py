@@ -9,8 +9,6 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from demo.data import World
 from ensora_plugin.connecting import activated, token_of
 from ensora_plugin.host.port import NoteView, Rendering
 from tests.practices import ADMINS, KEY, Practice, open_demo, open_other
-from tests.served import served
+from tests.served import over_http
 
 ACCOUNTS = list(ADMINS)
 
@@ -100,15 +98,6 @@ def listener() -> Iterator[Listener]:
     yield listener
     root.removeHandler(listener)
     root.setLevel(level)
-
-
-@contextmanager
-def over_http(practice: Practice) -> Iterator[None]:
-    """Put a real server between the plugin and the emulator, as in a deployment."""
-    with served(practice.emulator) as address:
-        practice.state.transport = None
-        practice.state.settings = replace(practice.state.settings, vendor_url=address)
-        yield
 
 
 def assert_silent(practice: Practice, lines: list[str]) -> None:

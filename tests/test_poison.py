@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from ensora_plugin.models import Note, Run, SetAside
 from ensora_plugin.vendor.pages import place_name
 from tests.opened import open_small
 from tests.practices import Practice
-from tests.served import served
+from tests.served import over_http
 from tests.small import ACCOUNT, ORGANIZATION, Small
 
 IDS = [f"note-{number}" for number in range(1, 46)]
@@ -26,9 +25,7 @@ def practice(sqlite_url: str) -> Iterator[Practice]:
     small.trio()
     for _ in IDS:
         small.note()
-    with open_small(sqlite_url, small) as practice, served(practice.emulator) as url:
-        practice.state.transport = None
-        practice.state.settings = replace(practice.state.settings, vendor_url=url)
+    with open_small(sqlite_url, small) as practice, over_http(practice):
         yield practice
 
 
