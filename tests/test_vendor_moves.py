@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from demo.host.models import Appointment
 from ensora_plugin.models import Note
 from tests.canonical import canonical, sha256
-from tests.meddling import RENDERED, hours, rows
+from tests.meddling import RENDERED, appointment, change, hours, rows
 from tests.opened import open_small
 from tests.practices import Practice
-from tests.small import DAY, ORGANIZATION, draft
+from tests.small import ACCOUNT, DAY, ORGANIZATION, OTHER, draft
+from tests.watch import Watch
 
 
 @pytest.fixture
-def practice(database_url: str) -> Iterator[Practice]:
-    with open_small(database_url, hours(6), ENSORA_PAGE_SIZE="2") as practice:
+def practice(database_url: str, tmp_path: Path) -> Iterator[Practice]:
+    vendor = tmp_path / "vendor.db"
+    with open_small(database_url, hours(6), vendor=vendor, ENSORA_PAGE_SIZE="2") as practice:
         yield practice
+
+
+@pytest.fixture
+def watch(practice: Practice, tmp_path: Path) -> Watch:
+    # No account may be left that was never pulled.
+    practice.run(OTHER)
+    return Watch(practice.state.engine, tmp_path / "vendor.db")
 
 
 class Between(httpx2.BaseTransport):
@@ -38,7 +49,7 @@ class Between(httpx2.BaseTransport):
 
 
 def test_notes_that_move_while_they_are_read_are_seen_twice_and_never_missed(
-    practice: Practice,
+    practice: Practice, watch: Watch
 ) -> None:
     store = practice.store
 
@@ -61,10 +72,13 @@ def test_notes_that_move_while_they_are_read_are_seen_twice_and_never_missed(
     counts = practice.counts(run)["note"]
     # Two of the three that moved had been read before.
     assert (counts.fetched, counts.new, counts.changed) == (9, 7, 2)
+    assert watch.at_rest() == []
 
 
 @pytest.mark.parametrize("moment", ["2031-01-01T00:00:00Z", "1999-01-01T00:00:00Z"])
-def test_the_vendors_clock_decides_nothing_about_notes(practice: Practice, moment: str) -> None:
+def test_the_vendors_clock_decides_nothing_about_notes(
+    practice: Practice, watch: Watch, moment: str
+) -> None:
     practice.run()
     store = practice.store
     with store.transaction() as db:
@@ -77,6 +91,35 @@ def test_the_vendors_clock_decides_nothing_about_notes(practice: Practice, momen
     store.edit_note(ORGANIZATION, "note-1", {"Notes": "By the old one again"})
     practice.run()
     assert rows(practice)["note-1", 3] == RENDERED
+    assert watch.at_rest() == []
+
+
+def test_what_is_taken_back_or_edited_counts_until_it_was_applied_or_locked(
+    practice: Practice, watch: Watch
+) -> None:
+    store = practice.store
+    practice.run(ACCOUNT, "pull")
+    assert watch.at_rest() == []
+    store.delete_note(ORGANIZATION, "note-1")
+    store.unpublish_note(ORGANIZATION, "note-2")
+    store.edit_note(ORGANIZATION, "note-3", {"Notes": "Before it was applied"})
+    practice.run()
+    assert watch.at_rest() == []
+    applied = {("note-3", 2): RENDERED} | {(f"note-{n}", 1): RENDERED for n in (4, 5, 6)}
+    assert rows(practice) == applied
+    assert [appointment(practice, n).results_notes for n in (1, 2)] == ["", ""]
+    assert appointment(practice, 3).results_notes == "Before it was applied"
+
+    change(practice, update(Appointment).where(Appointment.id == 6).values(locked=True))
+    store.delete_note(ORGANIZATION, "note-4")
+    store.unpublish_note(ORGANIZATION, "note-5")
+    store.edit_note(ORGANIZATION, "note-6", {"Notes": "After the lock"})
+    practice.run()
+    assert watch.at_rest() == []
+    assert rows(practice) == applied | {("note-6", 2): ("refused", False, ["locked"])}
+    for id, text in ((4, "Hour 12"), (5, "Hour 13"), (6, "Hour 14")):
+        one = appointment(practice, id)
+        assert (one.status, one.results_notes) == ("rendered", text)
 
 
 def empty(environ: Any, start: Any) -> list[bytes]:
