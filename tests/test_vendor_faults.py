@@ -62,6 +62,11 @@ def each_feed(fault: str, times: int | None = None, **args: Any) -> list[Rule]:
     return [rule(fault, feed, times, **args) for feed in ("sites", "students", "users", NOTES)]
 
 
+def elsewhere() -> Rule:
+    """The token is of another organization from now on."""
+    return {"match": {"path": "/v1/tokens/current"}, "fault": "another_organization"}
+
+
 SECOND_PAGE = {"match": {"feed": NOTES, "nth": 2}}
 FAULTS = [
     Fault("V-01", [status(401)], REFUSED),
@@ -107,6 +112,8 @@ FAULTS = [
     Fault("V-22 long", each_feed("long_name"), stays=True),
     Fault("V-22 NUL", each_feed("nul_byte"), stays=True),
     Fault("V-22 surrogate", each_feed("lone_surrogate"), stays=True),
+    Fault("V-23", [elsewhere()], REFUSED),
+    Fault("V-25", [rule("two_lengths")], UNREACHABLE),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import struct
@@ -92,6 +93,13 @@ def wrong_type(answer: Response, content_type: str = "text/plain") -> None:
     answer.content_type = content_type
 
 
+def another_organization(answer: Response, id: str = "org-elsewhere") -> None:
+    """What the token's owner is, as though the token were another organization's."""
+    told = json.loads(answer.get_data())
+    told["organization"] |= {"id": id}
+    answer.set_data(json.dumps(told))
+
+
 def bom(answer: Response) -> None:
     """A byte order mark before the body."""
     answer.set_data(b"\xef\xbb\xbf" + answer.get_data())
@@ -118,6 +126,13 @@ def short_body(answer: Response, share: float = 0.5) -> None:
     """The connection ends before the body is as long as Content-Length says."""
     body = answer.get_data()
     _send(answer, iter([body[: int(len(body) * share)]]), len(body))
+
+
+def two_lengths(answer: Response) -> None:
+    """Two Content-Lengths that differ: two readers would see the body end in two places."""
+    body = answer.get_data()
+    _send(answer, iter([body]), len(body))
+    answer.headers.add("Content-Length", str(len(body) + 1))
 
 
 def reset(answer: Response) -> None:
@@ -155,8 +170,8 @@ def _by_name(*faults: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
 #: In place of the answer (or before it, where they give None). First argument: the turn.
 ANSWERS = _by_name(status, redirect, html, empty, no_content, bare_list, deep_json, gzip_bomb, hang)
 #: Change the true answer's body before it is compressed. First argument: the answer.
-BODIES = _by_name(truncated_json, wrong_type, bom, utf16)
+BODIES = _by_name(truncated_json, wrong_type, another_organization, bom, utf16)
 #: Change how the answer is sent. First argument: the answer.
-WIRE = _by_name(drip, short_body, reset)
+WIRE = _by_name(drip, short_body, two_lengths, reset)
 #: Every fault by the name that a scenario calls it.
 CATALOGUE: dict[str, Callable[..., Any]] = {**ANSWERS, **PAGE_FAULTS, **BODIES, **WIRE}
