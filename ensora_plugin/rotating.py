@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,10 @@ class SealedColumn:
     @property
     def key(self) -> list[Any]:
         return list(self.table.primary_key.columns)
+
+    @property
+    def account(self) -> Any:
+        return self.table.c.id if self.table is Connection.__table__ else self.table.c.account_id
 
     def without(self, *names: str) -> ColumnElement[bool]:
         """Return the condition that none of some keys sealed the value."""
@@ -99,8 +104,8 @@ class Rotated:
 
 
 def rotate(session: Session, sealer: Sealer, *, by: str) -> Rotated:
-    """Seal with the newest key whatever another one sealed; commits batch by batch, and in the end
-    a row of history of each account whose values were among them.
+    """Seal with the newest key whatever another one sealed; commits batch by batch, and a row of
+    history of each account whose values are among them before the first batch and in the end.
 
     It may be ended anywhere and begun anew, and nobody has to stop meanwhile. Raises `Sealed` where
     an older key is missing, before anything is changed; where values do not open, after all others
@@ -111,16 +116,38 @@ def rotate(session: Session, sealer: Sealer, *, by: str) -> Rotated:
     if missing := missing_keys(session, sealer):
         raise Sealed(f"{no_key(missing)} Nothing was changed.")
     rotated = Rotated(sealer.names[0])
+    # Whoever is killed on the way has said what they were at.
+    for account_id in _accounts(session, rotated.key):
+        with _locked(session, account_id):
+            after: dict[str, Any] = {"key": rotated.key}
+            write_history(session, account_id, action="begin_rotation", by=by, after=after)
     try:
         _rotate_all(session, sealer, rotated)
     finally:
         for account_id, counts in rotated.of.items():
-            begin_write(session)
-            lock_account(session, account_id)
-            after = {"key": rotated.key, **counts}
-            write_history(session, account_id, action="rotate_keys", by=by, after=after)
-            session.commit()
+            with _locked(session, account_id):
+                after = {"key": rotated.key, **counts}
+                write_history(session, account_id, action="rotate_keys", by=by, after=after)
     return rotated
+
+
+def _accounts(session: Session, newest: str) -> list[int]:
+    """Return whose values another key sealed."""
+    found: set[int] = set()
+    for column in SEALED:
+        owners = select(column.account).where(column.without(newest)).distinct()
+        found.update(session.scalars(owners))
+    session.rollback()
+    return sorted(found)
+
+
+@contextmanager
+def _locked(session: Session, account_id: int) -> Iterator[None]:
+    """A transaction of an account's own; commits."""
+    begin_write(session)
+    lock_account(session, account_id)
+    yield
+    session.commit()
 
 
 def _rotate_all(session: Session, sealer: Sealer, rotated: Rotated) -> None:
@@ -188,7 +215,7 @@ def _pass(
         for row in session.execute(_values(column, rotated.key, after, keys[-1])).all():
             try:
                 anew.append(_anew(sealer, column, row))
-                accounts.append(_account_of(column, row))
+                accounts.append(getattr(row, column.account.name))
             except Sealed:
                 broken.append(_named(column, row))
         if anew:
@@ -253,13 +280,8 @@ def _change(column: SealedColumn) -> Any:
     return update(column.table).where(*own).values({column.name: bindparam("anew")})
 
 
-def _account_of(column: SealedColumn, row: Any) -> int:
-    found: int = row.id if column.table is Connection.__table__ else row.account_id
-    return found
-
-
 def _named(column: SealedColumn, row: Any) -> str:
-    account = _account_of(column, row)
+    account = getattr(row, column.account.name)
     noted = hasattr(row, "note_id")
     what = f"version {row.version} of note {row.note_id}" if noted else column.one
     return f"{what} of account {account}, key {key_of(getattr(row, column.name))!r}"

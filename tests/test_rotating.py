@@ -228,6 +228,10 @@ def test_killed_half_way_it_goes_on_where_it_stood(sealed: Practice) -> None:
     done = keys(sealed).count("new")
     # The tokens, and one batch of notes.
     assert done == 202
+    # The killed one had no end to tell of, but said at whose values it was.
+    own, other = sealed.account_id(ACCOUNT), sealed.account_id(OTHER)
+    assert history(sealed, "begin_rotation") == {own: {"key": "new"}, other: {"key": "new"}}
+    assert history(sealed, "rotate_keys") == {}
     assert opened(sealed, BOTH) == every
     assert sum(rotate(sealed.session, BOTH, by="ada").done.values()) == every - done
     assert keys(sealed) == ["new"] * every
@@ -235,9 +239,9 @@ def test_killed_half_way_it_goes_on_where_it_stood(sealed: Practice) -> None:
 
 
 def _rotate_and_die(url: str) -> None:
-    """End by force at the third commit."""
+    """End by force at the third commit after the two accounts' rows of history."""
     try:
-        engine, left = create_engine(url), [3]
+        engine, left = create_engine(url), [5]
         configure_engine(engine)
 
         @event.listens_for(engine, "commit")
@@ -252,24 +256,31 @@ def _rotate_and_die(url: str) -> None:
         os._exit(1)
 
 
-def test_each_account_has_its_row_of_history(sealed: Practice) -> None:
-    rotate(sealed.session, BOTH, by="ada")
-    rows = sealed.session.scalars(select(History).filter_by(action="rotate_keys")).all()
-    own, other = sealed.account_id(ACCOUNT), sealed.account_id(OTHER)
-    assert {(row.by, row.account_id): row.after for row in rows} == {
-        ("ada", other): {"key": "new", "tokens": 1},
-        ("ada", own): {
-            "key": "new",
-            "tokens": 1,
-            "versions of notes": 12,
-            "replaced versions of notes": 1,
-            "pieces of exports": 1,
-        },
-    }
-    sealed.session.rollback()
-    # Nothing was left to do, so there is nothing to remember.
-    rotate(sealed.session, BOTH, by="ada")
-    assert len(sealed.session.scalars(select(History).filter_by(action="rotate_keys")).all()) == 2
+def history(practice: Practice, action: str) -> dict[int, Any]:
+    """Return what ada's rows of an action say, by account; one row for each."""
+    practice.session.rollback()
+    rows = practice.session.scalars(select(History).filter_by(action=action, by="ada")).all()
+    told = {row.account_id: row.after for row in rows}
+    assert len(told) == len(rows)
+    return told
+
+
+def test_each_account_has_its_rows_of_history(sealed: Practice) -> None:
+    # Nothing is left to do the second time, so there is nothing to remember.
+    for _ in range(2):
+        rotate(sealed.session, BOTH, by="ada")
+        own, other = sealed.account_id(ACCOUNT), sealed.account_id(OTHER)
+        assert history(sealed, "begin_rotation") == {own: {"key": "new"}, other: {"key": "new"}}
+        assert history(sealed, "rotate_keys") == {
+            other: {"key": "new", "tokens": 1},
+            own: {
+                "key": "new",
+                "tokens": 1,
+                "versions of notes": 12,
+                "replaced versions of notes": 1,
+                "pieces of exports": 1,
+            },
+        }
 
 
 def test_what_is_put_aside_meanwhile_is_sealed_anew_as_well(postgres_url: str) -> None:
@@ -372,10 +383,10 @@ def test_a_long_pass_does_not_use_up_the_patience_with_others(
     monkeypatch.setattr("ensora_plugin.rotating._PATIENCE_SECONDS", 1.0)
     engine = sealed.state.engine
     writing, other = engine.connect(), Session(engine)
-    writing.execute(update(Connection).where(Connection.account == OTHER).values(failures=0))
+    writing.execute(update(Content).where(Content.note_id == "note-1").values(version=1))
     timer = threading.Timer(1.5, writing.rollback)
     timer.start()
-    with at_commit(sealed, lambda number: time.sleep(1.2 if number == 1 else 0)):
+    with at_commit(sealed, lambda number: time.sleep(1.2 if number == 3 else 0)):
         rotate(other, BOTH, by="ada")
     timer.join()
     writing.close()

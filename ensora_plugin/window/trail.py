@@ -26,6 +26,7 @@ ACTIONS = {
     "automap": "Automap",
     "agree": "Agreed to a held pull",
     "settings": "Settings changed",
+    "begin_rotation": "Sealing with a new key begun",
     "rotate_keys": "Sealed with a new key",
     "render": "Rendering asked for",
     "withdraw": "Note taken back from its appointment",
