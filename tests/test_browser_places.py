@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from demo.data import World, build_world
 from ensora_plugin.clock import utcnow
+from ensora_plugin.database import begin_write
 from ensora_plugin.models import Connection, Feed
 from tests.browsing import page_of, sign_in
 from tests.deployment import Deployment, deployed
@@ -59,6 +60,8 @@ def test_a_held_pull_says_what_it_took_and_goes_on_when_agreed_to(
 ) -> None:
     students = next(o for o in deployment.world.organizations if o["id"] == "org-bright-steps")
     with Session(deployment.state.engine) as session:
+        # The worker may write between a read and the write that follows it.
+        begin_write(session)
         own = select(Connection).filter_by(account="bright-steps")
         connection = session.scalars(own).one()
         connection.held_at = utcnow()
