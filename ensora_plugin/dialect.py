@@ -15,7 +15,10 @@ from sqlalchemy import (
     any_,
     bindparam,
     cast,
+    func,
     literal,
+    select,
+    true,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
@@ -30,6 +33,30 @@ def one_of(column: SQLColumnExpression[str], name: str, dialect: str) -> ColumnE
         # One parameter, and one text of the statement, for any number of them.
         return column == any_(bindparam(name, type_=postgresql.ARRAY(String)))
     return column.in_(bindparam(name, expanding=True))
+
+
+def unguessed(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a value about which no planner looks into its statistics.
+
+    PostgreSQL takes what they do not know, be it the rows of an account that came after they were
+    taken, for a row or none, and then any index that begins with it for as good as a unique one.
+    """
+    return select(value).scalar_subquery()
+
+
+def each_of(rows: Any, column: SQLColumnExpression[str], name: str, dialect: str) -> Any:
+    """Return a SELECT of the rows whose unique column holds one of the texts of the parameter
+    `name`; PostgreSQL looks each of them up, however few rows it expects in all.
+    """
+    if dialect != "postgresql":
+        return rows.where(one_of(column, name, dialect))
+    texts = func.unnest(bindparam(name, type_=postgresql.ARRAY(String)))
+    wanted = texts.table_valued("text").render_derived(name="wanted")
+    # Without the limit it would be a join like any other; without the order, which a condition of
+    # equality makes void, another index might do.
+    one = rows.where(column.between(wanted.c.text, wanted.c.text)).order_by(column).limit(1)
+    found = one.lateral("found")
+    return select(found).select_from(wanted).join(found, true())
 
 
 class _Among(FunctionElement[bool]):

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from demo.host.models import Appointment, Client
 from ensora_plugin.automap.people import automap_named
@@ -23,6 +23,7 @@ from ensora_plugin.models import (
     Connection,
     Directory,
     DirectoryAgency,
+    Feed,
     Mapping,
     Membership,
     Note,
@@ -34,7 +35,7 @@ from tests.other_models import Kid, Visit
 from tests.plans import Plans, Step, plans
 from tests.practices import Practice
 from tests.servers import keep, restore
-from tests.small import ACCOUNT
+from tests.small import ACCOUNT, OTHER
 
 #: By these a statement is one of the notes'.
 TEMPORARY = ("ensora_tried", "ensora_left", "ensora_verdict")
@@ -363,6 +364,29 @@ def more_clients(practice: Practice) -> None:
             copies(session, Kid, STUDENTS, lambda n: {"key": uuid.uuid4()})
         session.execute(text("ANALYZE"))
     session.commit()
+
+
+def test_what_stands_of_a_page_is_looked_up_by_its_ids_whatever_is_known_of_the_account(
+    practice: Practice,
+) -> None:
+    """Also while a first pull fills a table, or an account comes that no statistics know."""
+    session = practice.session
+    practice.run(ACCOUNT, "pull")
+    other = {"account_id": practice.account_id(OTHER)}
+    copies(session, Note, NOTES, lambda n: {"vendor_id": f"other-{n}"} | other)
+    mine = Note.account_id == practice.account_id(ACCOUNT)
+    one = session.scalar(select(func.min(Note.vendor_id)).where(mine))
+    session.execute(update(Note).where(mine, Note.vendor_id == one).values(template="kept"))
+    session.execute(delete(Note).where(mine, Note.vendor_id != one))
+    session.execute(text("ANALYZE ensora_note"))
+    copies(session, Note, NOTES, lambda n: {"vendor_id": f"new-{n}"}, template="kept")
+    session.execute(delete(Feed))
+    session.commit()
+    with plans(practice.state.engine) as found:
+        practice.run(ACCOUNT, "pull")
+    steps = [step for step in found.read("ensora_note") if "AS aside" in step.statement]
+    assert steps
+    assert [step.by for step in steps if "vendor_id" not in step.by] == []
 
 
 def test_a_step_that_reads_a_table_whole_is_seen(full: Practice) -> None:

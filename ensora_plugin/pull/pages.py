@@ -10,13 +10,13 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select, update
+from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select, true, update
 
 from ..automap.trying import groups_of, notes_of, touch
 from ..bulk import Writes
 from ..clock import as_utc, utcnow
 from ..database import AnySession
-from ..dialect import one_of
+from ..dialect import each_of, unguessed
 from ..kinds import NOTE, Kind
 from ..models import (
     Connection,
@@ -187,18 +187,21 @@ def _standing(kind: Kind, dialect: str) -> Any:
     model: Any = kind.model
     version = model.version if model is Note else model.id * 0
     aside = SetAside.account_id == Connection.id, SetAside.kind == bindparam("of_kind")
-    of_page = model.account_id == bindparam("account"), one_of(model.vendor_id, "ids", dialect)
-    return (
+    of_page = each_of(
         select(
-            Connection.generation,
-            exists().where(*aside).label("aside"),
             model.vendor_id,
             model.checksum,
             model.modified_at,
             version.label("version"),
             (~kind.settled).label("in_use"),
-        )
-        .select_from(outerjoin(Connection, model, and_(*of_page)))
+        ).where(model.account_id == unguessed(bindparam("account"))),
+        model.vendor_id,
+        "ids",
+        dialect,
+    ).subquery("of_page")
+    return (
+        select(Connection.generation, exists().where(*aside).label("aside"), of_page)
+        .select_from(outerjoin(Connection, of_page, true()))
         .where(Connection.id == bindparam("account"))
     )
 
