@@ -124,19 +124,40 @@ def analyze(session: AnySession, table: Table) -> None:
         session.execute(text(f"ANALYZE {table.name}"))
 
 
-def analyze_grown(session: AnySession, *tables: Table) -> None:
-    """Let PostgreSQL look at tables that doubled since it last did; it may not have found time.
+def analyze_grown(session: AnySession, account_id: int, *tables: Table) -> None:
+    """Let PostgreSQL look at tables that doubled since it last did, or of which an account has rows
+    that it knows nothing of; it may not have found time.
 
     A first automap follows the first pull at once, and without statistics its joins are cubic.
     """
     if session.get_bind().dialect.name != "postgresql":
         return
-    grown = session.scalars(_GROWN, {"names": [table.name for table in tables]}).all()
-    for name in grown:
+    grown = set(session.scalars(_GROWN, {"names": [table.name for table in tables]}))
+    grown |= {table.name for table in tables if _is_new_in(session, account_id, table)}
+    for name in sorted(grown):
         # Another run that looks at the table now does it for both.
         session.execute(text(f"ANALYZE (SKIP_LOCKED) {name}"))
 
 
+#: With so few rows of an account in mind, any index that begins with it is as good as another one.
+_FEW = 100
+#: So many rows count, or so large a part of all: a sample finds that.
+_MANY, _PART = 1000, 1000
+
+
+def _is_new_in(session: AnySession, account_id: int, table: Table) -> bool:
+    """Tell whether PostgreSQL expects a few rows of an account at most where there are many."""
+    own = f"FROM {table.name} WHERE account_id = {int(account_id)}"
+    (plan,) = session.execute(text(f"EXPLAIN (FORMAT JSON) SELECT {own}")).scalar_one()
+    if plan["Plan"]["Plan Rows"] >= _FEW:
+        return False
+    known = session.scalar(_KNOWN, {"name": table.name})
+    many = max(_MANY, int(known / _PART))
+    counted = f"SELECT count(*) FROM (SELECT {own} LIMIT {many}) AS own"  # noqa: S608 - ours
+    return bool(session.scalar(text(counted)) == many)
+
+
+_KNOWN = text("SELECT reltuples FROM pg_class WHERE oid = CAST(:name AS regclass)")
 _GROWN = text(
     "SELECT c.oid::regclass::text FROM pg_class c "
     "WHERE c.oid = ANY (CAST(CAST(:names AS text[]) AS regclass[])) "

@@ -1,4 +1,4 @@
-"""Which query plans a database makes for the statements that are sent to it."""
+"""Which statements are sent to a database, and which query plans it makes for them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ class Plans:
 
     def read(self, table: str) -> list[Step]:
         return [step for step in self.steps if step.table == table]
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """Collect the statements that reach the database."""
+    sent: list[str] = []
+
+    def keep(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", keep)
+    yield sent
+    event.remove(engine, "before_cursor_execute", keep)
 
 
 @contextmanager

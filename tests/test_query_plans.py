@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, insert, select, text, update
 
+from demo.data import World
 from demo.host.models import Appointment, Client
 from ensora_plugin.automap.people import automap_named
 from ensora_plugin.automap.recheck import touch_changed
@@ -32,8 +33,8 @@ from ensora_plugin.models import (
 )
 from tests.hands import Hands
 from tests.other_models import Kid, Visit
-from tests.plans import Plans, Step, plans
-from tests.practices import Practice
+from tests.plans import Plans, Step, plans, statements
+from tests.practices import Practice, open_demo
 from tests.servers import keep, restore
 from tests.small import ACCOUNT, OTHER
 
@@ -366,10 +367,8 @@ def more_clients(practice: Practice) -> None:
     session.commit()
 
 
-def test_what_stands_of_a_page_is_looked_up_by_its_ids_whatever_is_known_of_the_account(
-    practice: Practice,
-) -> None:
-    """Also while a first pull fills a table, or an account comes that no statistics know."""
+def unknown(practice: Practice) -> None:
+    """Give an account notes after the database has looked at those of another one alone."""
     session = practice.session
     practice.run(ACCOUNT, "pull")
     other = {"account_id": practice.account_id(OTHER)}
@@ -379,14 +378,49 @@ def test_what_stands_of_a_page_is_looked_up_by_its_ids_whatever_is_known_of_the_
     session.execute(update(Note).where(mine, Note.vendor_id == one).values(template="kept"))
     session.execute(delete(Note).where(mine, Note.vendor_id != one))
     session.execute(text("ANALYZE ensora_note"))
-    copies(session, Note, NOTES, lambda n: {"vendor_id": f"new-{n}"}, template="kept")
+    told = {"touched": 0, "why": None}
+    new = [told | {"vendor_id": f"new-{n}", "date": _day(n)} for n in range(NOTES)]
+    copies(session, Note, NOTES, new.__getitem__, template="kept")
     session.execute(delete(Feed))
     session.commit()
+
+
+def test_what_stands_of_a_page_is_looked_up_by_its_ids_whatever_is_known_of_the_account(
+    practice: Practice,
+) -> None:
+    unknown(practice)
     with plans(practice.state.engine) as found:
         practice.run(ACCOUNT, "pull")
     steps = [step for step in found.read("ensora_note") if "AS aside" in step.statement]
     assert steps
     assert [step.by for step in steps if "vendor_id" not in step.by] == []
+
+
+def test_postgres_looks_at_an_account_that_it_knows_nothing_of_before_notes_are_mapped(
+    postgres_url: str, small_world: World
+) -> None:
+    with open_demo(postgres_url, small_world) as practice:
+        # Nobody but the run itself looks.
+        quiet = "ALTER TABLE ensora_note SET (autovacuum_enabled = false)"
+        practice.session.execute(text(quiet))
+        unknown(practice)
+        account_id = practice.account_id(ACCOUNT)
+        explain = f"EXPLAIN (FORMAT JSON) SELECT FROM ensora_note WHERE account_id = {account_id}"
+
+        def believed() -> int:
+            ((plan,),) = practice.session.execute(text(explain)).all()
+            rows: int = plan[0]["Plan"]["Plan Rows"]
+            practice.session.rollback()
+            return rows
+
+        assert believed() < 100
+        practice.run(ACCOUNT, "automap")
+        assert NOTES / 2 < believed() < NOTES * 2
+        # What is known well enough is not looked at again.
+        with statements(practice.state.engine) as sent:
+            practice.run(ACCOUNT, "automap")
+        assert sent
+        assert [one for one in sent if one.startswith("ANALYZE") and "ensora_note" in one] == []
 
 
 def test_a_step_that_reads_a_table_whole_is_seen(full: Practice) -> None:

@@ -4,32 +4,17 @@ database in a world of three times as many notes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 
 from demo.data import build_world
 from ensora_plugin.models import Mapping, Note, RenderingRow
 from tests.conftest import TODAY
+from tests.plans import statements
 from tests.practices import Practice, open_demo
 
 ACCOUNT = "bright-steps"
-
-
-@contextmanager
-def statements(practice: Practice) -> Iterator[list[str]]:
-    """Collect the statements that reach the database."""
-    sent: list[str] = []
-
-    def keep(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(practice.state.engine, "before_cursor_execute", keep)
-    yield sent
-    event.remove(practice.state.engine, "before_cursor_execute", keep)
 
 
 def mapped_notes(practice: Practice) -> int:
@@ -47,7 +32,7 @@ def cost(notes: int, url: str) -> tuple[int, dict[str, int]]:
         practice.session.commit()
         counts = {}
         for step in ("pull", "automap", "render"):
-            with statements(practice) as sent:
+            with statements(practice.state.engine) as sent:
                 practice.run(ACCOUNT, step)
             counts[step] = len(sent)
         return mapped_notes(practice), counts
@@ -69,7 +54,7 @@ def test_automap_maps_any_number_of_notes_with_as_many_statements(tmp_path: Path
             practice.run(ACCOUNT, "pull")
             practice.session.execute(update(Note).values(picked=None))
             practice.session.commit()
-            with statements(practice) as sent:
+            with statements(practice.state.engine) as sent:
                 practice.run(ACCOUNT, "automap")
             made = mapped_notes(practice)
         # One UPDATE for each site, student or user that does not map says why; and the marks and

@@ -18,10 +18,10 @@ from sqlalchemy.orm import aliased
 
 from ..bulk import insert_rows
 from ..clock import utcnow
-from ..database import AnySession, analyze, kept_plans, roomy
+from ..database import AnySession, analyze, analyze_grown, kept_plans, roomy
 from ..host.port import HostAdapter
 from ..kinds import NOTE
-from ..models import Connection, Mapping, Note
+from ..models import Connection, Mapping, Note, Rejected, Student
 from .matching import Edge, solve
 from .note_candidates import lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
@@ -44,6 +44,8 @@ from .zones_apart import mark_apart
 _MANY = 1000
 #: So many rows are written at a time.
 _AT_ONCE = 5000
+#: What PostgreSQL has to know about.
+_READ = [table.__table__ for table in (Mapping, Note, Rejected, Student)]
 
 
 def automap_notes(
@@ -62,6 +64,7 @@ def automap_notes(
     where the host's appointments are others than they were. Returns what it did; flushes, never
     commits.
     """
+    analyze_grown(session, account_id, *_READ)
     result = Mapped()
     generation = held_generation(session, account_id)
     tried_grace, picks_map = session.execute(

@@ -19,7 +19,7 @@ def automap_named(session: AnySession, account_id: int, kind: Kind, run_id: int)
 
     Returns what it did; flushes, never commits.
     """
-    analyze_grown(session, *_READ, kind.model.__table__)
+    analyze_grown(session, account_id, *_READ, kind.model.__table__)
     result = Mapped()
     left = read_open(session, account_id, kind)
     pairs = [pair for pair in left.pairs if _may_map(pair, left)]
