@@ -132,41 +132,44 @@ def analyze_grown(session: AnySession, account_id: int, *tables: Table) -> None:
     """
     if session.get_bind().dialect.name != "postgresql":
         return
-    grown = set(session.scalars(_GROWN, {"names": [table.name for table in tables]}))
-    grown |= {table.name for table in tables if _is_new_in(session, account_id, table)}
-    for name in sorted(grown):
+    stand = session.execute(_STAND, {"names": [table.name for table in tables]}).all()
+    wanting = [row.name for row in stand if row.grown]
+    wanting += _unknown_in(session, account_id, [row for row in stand if not row.grown])
+    for name in wanting:
         # Another run that looks at the table now does it for both.
         session.execute(text(f"ANALYZE (SKIP_LOCKED) {name}"))
 
 
+#: How large tables are to the eye, and whether they doubled since they were looked at.
+_STAND = text(
+    "SELECT c.oid::regclass::text AS name, c.reltuples AS rows, "
+    # The size outlives a transaction that was rolled back, the statistics do not.
+    "pg_relation_size(c.oid) > 2 * c.relpages * current_setting('block_size')::int OR NOT EXISTS "
+    "(SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
+    "(c.relnamespace::regnamespace::text, c.relname)) AS grown "
+    "FROM pg_class c WHERE c.oid = ANY (CAST(CAST(:names AS text[]) AS regclass[])) "
+    "AND pg_relation_size(c.oid) > 0"
+)
 #: With so few rows of an account in mind, any index that begins with it is as good as another one.
 _FEW = 100
 #: So many rows count, or so large a part of all: a sample finds that.
 _MANY, _PART = 1000, 1000
 
 
-def _is_new_in(session: AnySession, account_id: int, table: Table) -> bool:
-    """Tell whether PostgreSQL expects a few rows of an account at most where there are many."""
-    own = f"FROM {table.name} WHERE account_id = {int(account_id)}"
-    (plan,) = session.execute(text(f"EXPLAIN (FORMAT JSON) SELECT {own}")).scalar_one()
-    if plan["Plan"]["Plan Rows"] >= _FEW:
-        return False
-    known = session.scalar(_KNOWN, {"name": table.name})
-    many = max(_MANY, int(known / _PART))
-    counted = f"SELECT count(*) FROM (SELECT {own} LIMIT {many}) AS own"  # noqa: S608 - ours
-    return bool(session.scalar(text(counted)) == many)
-
-
-_KNOWN = text("SELECT reltuples FROM pg_class WHERE oid = CAST(:name AS regclass)")
-_GROWN = text(
-    "SELECT c.oid::regclass::text FROM pg_class c "
-    "WHERE c.oid = ANY (CAST(CAST(:names AS text[]) AS regclass[])) "
-    "AND pg_relation_size(c.oid) > 0 "
-    # The size outlives a transaction that was rolled back, the statistics do not.
-    "AND (pg_relation_size(c.oid) > 2 * c.relpages * current_setting('block_size')::int OR NOT "
-    "EXISTS (SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
-    "(c.relnamespace::regnamespace::text, c.relname)))"
-)
+def _unknown_in(session: AnySession, account_id: int, stand: Sequence[Any]) -> Iterator[str]:
+    """Yield the tables of which PostgreSQL expects an account to have a few rows at most, while
+    there are many.
+    """
+    for row in stand:
+        if row.rows < _MANY:
+            continue
+        own = f"SELECT FROM {row.name} WHERE account_id = {int(account_id)}"
+        (explained,) = session.execute(text(f"EXPLAIN (FORMAT JSON) {own}")).scalar_one()
+        if explained["Plan"]["Plan Rows"] < _FEW:
+            many = max(_MANY, int(row.rows / _PART))
+            counted = f"SELECT count(*) FROM ({own} LIMIT {many}) AS own"  # noqa: S608 - ours
+            if session.scalar(text(counted)) == many:
+                yield row.name
 
 
 def insert_for(session: AnySession, table: Table) -> Any:
