@@ -26,9 +26,9 @@ from ensora_plugin.vendor.pages import Page
 from ensora_plugin.vendor.records import SiteIn, Whole, digest
 from tests.five_students import NAMES, calm, five, forget_cursors, play, students
 from tests.opened import Mortal, by_person, open_small
+from tests.plans import statements
 from tests.practices import Practice
 from tests.small import ACCOUNT, ORGANIZATION
-from tests.test_statement_counts import statements
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_feed_with_nothing_new_costs_one_request_and_no_row(practice: Practice
     journal = practice.emulator.extensions["emulator"].journal
     journal.clear()
     practice.session.rollback()
-    with statements(practice) as sent:
+    with statements(practice.state.engine) as sent:
         run = practice.run(ACCOUNT, "pull")
     asked = [entry["path"] for entry in journal.entries()]
     feeds = ("/v1/sites", "/v1/students", "/v1/users", "/v1/session-notes")
