@@ -133,11 +133,10 @@ def analyze_grown(session: AnySession, account_id: int, *tables: Table) -> None:
     if session.get_bind().dialect.name != "postgresql":
         return
     stand = session.execute(_STAND, {"names": [table.name for table in tables]}).all()
-    wanting = [row.name for row in stand if row.grown]
-    wanting += _unknown_in(session, account_id, [row for row in stand if not row.grown])
-    for name in wanting:
-        # Another run that looks at the table now does it for both.
-        session.execute(text(f"ANALYZE (SKIP_LOCKED) {name}"))
+    for row in stand:
+        if row.grown or _is_new_in(session, account_id, row):
+            # Another run that looks at the table now does it for both.
+            session.execute(text(f"ANALYZE (SKIP_LOCKED) {row.name}"))
 
 
 #: How large tables are to the eye, and whether they doubled since they were looked at.
@@ -156,20 +155,19 @@ _FEW = 100
 _MANY, _PART = 1000, 1000
 
 
-def _unknown_in(session: AnySession, account_id: int, stand: Sequence[Any]) -> Iterator[str]:
-    """Yield the tables of which PostgreSQL expects an account to have a few rows at most, while
-    there are many.
+def _is_new_in(session: AnySession, account_id: int, row: Any) -> bool:
+    """Tell whether PostgreSQL expects an account to have a few rows of a table at most, while there
+    are many.
     """
-    for row in stand:
-        if row.rows < _MANY:
-            continue
-        own = f"SELECT FROM {row.name} WHERE account_id = {int(account_id)}"
-        (explained,) = session.execute(text(f"EXPLAIN (FORMAT JSON) {own}")).scalar_one()
-        if explained["Plan"]["Plan Rows"] < _FEW:
-            many = max(_MANY, int(row.rows / _PART))
-            counted = f"SELECT count(*) FROM ({own} LIMIT {many}) AS own"  # noqa: S608 - ours
-            if session.scalar(text(counted)) == many:
-                yield row.name
+    if row.rows < _MANY:
+        return False
+    own = f"SELECT FROM {row.name} WHERE account_id = {int(account_id)}"
+    (explained,) = session.execute(text(f"EXPLAIN (FORMAT JSON) {own}")).scalar_one()
+    if explained["Plan"]["Plan Rows"] >= _FEW:
+        return False
+    many = max(_MANY, int(row.rows / _PART))
+    counted = f"SELECT count(*) FROM ({own} LIMIT {many}) AS own"  # noqa: S608 - ours
+    return bool(session.scalar(text(counted)) == many)
 
 
 def insert_for(session: AnySession, table: Table) -> Any:

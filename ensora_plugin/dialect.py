@@ -35,26 +35,28 @@ def one_of(column: SQLColumnExpression[str], name: str, dialect: str) -> ColumnE
     return column.in_(bindparam(name, expanding=True))
 
 
-def unguessed(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a value about which no planner looks into its statistics.
+def each_of(
+    rows: Any,
+    account: SQLColumnExpression[int],
+    column: SQLColumnExpression[str],
+    name: str,
+    dialect: str,
+) -> Any:
+    """Return a SELECT of the rows of the parameter `account` whose `column`, unique in it, holds
+    one of the texts of the parameter `name`.
 
-    PostgreSQL takes what they do not know, be it the rows of an account that came after they were
-    taken, for a row or none, and then any index that begins with it for as good as a unique one.
-    """
-    return select(value).scalar_subquery()
-
-
-def each_of(rows: Any, column: SQLColumnExpression[str], name: str, dialect: str) -> Any:
-    """Return a SELECT of the rows whose unique column holds one of the texts of the parameter
-    `name`; PostgreSQL looks each of them up, however few rows it expects in all.
+    PostgreSQL is made to look each of them up. Rows that came after it took its statistics it takes
+    for one or none, and then any index that begins with the account for as good as the unique one.
     """
     if dialect != "postgresql":
-        return rows.where(one_of(column, name, dialect))
+        return rows.where(account == bindparam("account"), one_of(column, name, dialect))
     texts = func.unnest(bindparam(name, type_=postgresql.ARRAY(String)))
     wanted = texts.table_valued("text").render_derived(name="wanted")
+    # A value that no statistics can be asked about.
+    own = account == select(bindparam("account")).scalar_subquery()
     # Without the limit it would be a join like any other; without the order, which a condition of
     # equality makes void, another index might do.
-    one = rows.where(column.between(wanted.c.text, wanted.c.text)).order_by(column).limit(1)
+    one = rows.where(own, column.between(wanted.c.text, wanted.c.text)).order_by(column).limit(1)
     found = one.lateral("found")
     return select(found).select_from(wanted).join(found, true())
 

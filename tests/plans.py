@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,9 +47,8 @@ def statements(engine: Engine) -> Iterator[list[str]]:
     def keep(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
         sent.append(statement)
 
-    event.listen(engine, "before_cursor_execute", keep)
-    yield sent
-    event.remove(engine, "before_cursor_execute", keep)
+    with _before_each(engine, keep):
+        yield sent
 
 
 @contextmanager
@@ -66,9 +65,15 @@ def plans(engine: Engine) -> Iterator[Plans]:
             found.steps += explain(cursor, statement, parameters[0] if many else parameters)
             cursor.close()
 
+    with _before_each(engine, keep):
+        yield found
+
+
+@contextmanager
+def _before_each(engine: Engine, keep: Callable[..., None]) -> Iterator[None]:
     event.listen(engine, "before_cursor_execute", keep)
     try:
-        yield found
+        yield
     finally:
         event.remove(engine, "before_cursor_execute", keep)
 

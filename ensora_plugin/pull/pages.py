@@ -6,20 +6,17 @@ from collections import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, outerjoin, select, true, update
+from sqlalchemy import and_, delete, exists, select, update
 
 from ..automap.trying import groups_of, notes_of, touch
 from ..bulk import Writes
-from ..clock import as_utc, utcnow
+from ..clock import utcnow
 from ..database import AnySession
-from ..dialect import each_of, unguessed
 from ..kinds import NOTE, Kind
 from ..models import (
-    Connection,
     Content,
     Feed,
     Mapping,
@@ -31,6 +28,7 @@ from ..models import (
 )
 from ..vendor.pages import Page, place_name
 from ..vendor.records import Broken, Whole
+from .comparing import Changed, compare, last_words, newest, stored_of
 from .content import forget_content
 from .drafts import Draft, Drafts, Place
 from .set_aside import write_set_aside
@@ -92,11 +90,11 @@ def write_page(
     record that goes back in version is left as it stands.
     """
     session, place, kind = writes.session, drafts.place, drafts.kind
-    whole, broken = _last_words(page)
-    stored = _stored(session, place, kind, whole)
-    new, changed = _compare(whole, stored.records)
+    whole, broken = last_words(page)
+    stored = stored_of(session, place.account_id, kind, whole)
+    new, changed = compare(whole, stored.records)
     if stored.aside or broken:
-        read = [*_newest(whole, stored.records), *_places(page)]
+        read = [*newest(whole, stored.records), *_places(page)]
         write_set_aside(session, place.account_id, place.run_id, kind, read, broken)
     _make_room(session, place, kind, new, changed)
     more = {"touched": stored.generation} if kind.model is Note else {}
@@ -114,14 +112,6 @@ def write_page(
     return _tally(page, new, changed)
 
 
-def _newest(whole: dict[str, Whole[Any]], stored: dict[str, Any]) -> Iterator[str]:
-    """Yield the ids of a page's records that are no older than what is stored of them."""
-    for vendor_id, item in whole.items():
-        old = stored.get(vendor_id)
-        if old is None or _stand(item.record) >= (old.version, old.modified_at):
-            yield vendor_id
-
-
 def _places(page: Page[Any]) -> Iterator[str]:
     """Yield the names of a page's places; of one without records, of the first place."""
     return (place_name(page.asked, position) for position in range(max(1, len(page.items))))
@@ -134,98 +124,12 @@ def _tally(page: Page[Any], new: Sequence[Any], changed: Sequence[Any]) -> Tally
     return tally
 
 
-def _last_words(page: Page[Any]) -> tuple[dict[str, Whole[Any]], dict[str, Broken]]:
-    """Return what a page says of each record, by id: the newest state of those that come twice."""
-    whole: dict[str, Whole[Any]] = {}
-    broken: dict[str, Broken] = {}
-    for item in page.items:
-        if isinstance(item, Broken):
-            broken[item.vendor_id] = item
-            continue
-        broken.pop(item.record.id, None)
-        before = whole.get(item.record.id)
-        if before is None or _stand(item.record) >= _stand(before.record):
-            whole[item.record.id] = item
-    return whole, broken
-
-
-def _stand(record: Any) -> tuple[int, Any]:
-    """Return what tells an older state of a record from a newer one."""
-    return (getattr(record, "version", 0), as_utc(record.modified_at))
-
-
-@dataclass(frozen=True)
-class _Changed:
-    """A record that changed, and what is stored of it."""
-
-    item: Whole[Any]
-    old: Any
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """What stands before a page is written: its records, by id, the account's generation, and
-    whether records of the kind are set aside.
-    """
-
-    records: dict[str, Any]
-    generation: int
-    aside: bool
-
-
-def _stored(session: AnySession, place: Place, kind: Kind, whole: dict[str, Whole[Any]]) -> _Stored:
-    connection = session.connection()
-    own = {"account": place.account_id, "of_kind": kind.name, "ids": list(whole)}
-    rows = connection.execute(_standing(kind, connection.dialect.name), own).all()
-    records = {row.vendor_id: row for row in rows if row.vendor_id is not None}
-    return _Stored(records, rows[0].generation, rows[0].aside)
-
-
-@cache
-def _standing(kind: Kind, dialect: str) -> Any:
-    """SELECT what stands of some `ids` of an `account`; without any of them it is one row."""
-    model: Any = kind.model
-    version = model.version if model is Note else model.id * 0
-    aside = SetAside.account_id == Connection.id, SetAside.kind == bindparam("of_kind")
-    of_page = each_of(
-        select(
-            model.vendor_id,
-            model.checksum,
-            model.modified_at,
-            version.label("version"),
-            (~kind.settled).label("in_use"),
-        ).where(model.account_id == unguessed(bindparam("account"))),
-        model.vendor_id,
-        "ids",
-        dialect,
-    ).subquery("of_page")
-    return (
-        select(Connection.generation, exists().where(*aside).label("aside"), of_page)
-        .select_from(outerjoin(Connection, of_page, true()))
-        .where(Connection.id == bindparam("account"))
-    )
-
-
-def _compare(
-    whole: dict[str, Whole[Any]], stored: dict[str, Any]
-) -> tuple[list[Whole[Any]], list[_Changed]]:
-    """Return those of a page's records that are new, and those that changed."""
-    new = [item for vendor_id, item in whole.items() if vendor_id not in stored]
-    changed = [
-        _Changed(whole[vendor_id], old)
-        for vendor_id, old in stored.items()
-        if old.checksum != whole[vendor_id].checksum
-        and _stand(whole[vendor_id].record) >= (old.version, old.modified_at)
-    ]
-    return new, changed
-
-
 def _make_room(
     session: AnySession,
     place: Place,
     kind: Kind,
     new: Sequence[Whole[Any]],
-    changed: Sequence[_Changed],
+    changed: Sequence[Changed],
 ) -> None:
     """Take away what stood beside changed records, and let the notes beside them be tried again."""
     records = [one.item.record for one in changed]
