@@ -23,6 +23,8 @@ from .note_tables import Tried
 #: So many rows of a long answer are in memory at a time.
 _AT_ONCE = 2000
 
+_holder = aliased(Mapping, name="holder_mapping")
+
 
 def same_people(tried: Tried) -> ColumnElement[bool]:
     """Return the condition that an appointment is of a note's client, staff and agency."""
@@ -116,11 +118,10 @@ def _pairs(left: Tried, any_apart: bool) -> Any:
 def _pairs_where(left: Tried, which: ColumnElement[bool]) -> AnySelect:
     t, a = left.table.c, left.appointment.c
     host_id = as_text(a.id)
-    holder = aliased(Mapping, name="holder_mapping")
     holds = and_(
-        holder.account_id == left.account_id,
-        holder.kind == NOTE.name,
-        holder.host_id == host_id,
+        _holder.account_id == left.account_id,
+        _holder.kind == NOTE.name,
+        _holder.host_id == host_id,
     )
     return (
         select(
@@ -133,10 +134,10 @@ def _pairs_where(left: Tried, which: ColumnElement[bool]) -> AnySelect:
             a.time_zone.label("zone"),
             a.eligible.label("eligible"),
             _rejected(left, t.vendor_id, host_id).label("rejected"),
-            holder.vendor_id.label("holder"),
+            _holder.vendor_id.label("holder"),
         )
         .select_from(pinned_join(left.table, left.appointment, same_people(left)))
-        .outerjoin(holder, holds)
+        .outerjoin(_holder, holds)
         .where(_competes(left), which)
     )
 

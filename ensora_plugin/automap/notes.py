@@ -47,6 +47,8 @@ _AT_ONCE = 5000
 #: What PostgreSQL has to know about.
 _READ = [table.__table__ for table in (Mapping, Note, Rejected, Student)]
 
+_holder = aliased(Mapping, name="holder_mapping")
+
 
 def automap_notes(
     session: AnySession,
@@ -111,11 +113,10 @@ def _try(this: Pass, grace: int, result: Mapped) -> None:
 def _insert_lone(tried: Tried, grace: int) -> None:
     """Map the notes whose group has one candidate, where that is not taken."""
     edge = lone_edges(tried, grace)
-    holder = aliased(Mapping, name="holder_mapping")
     taken = exists().where(
-        holder.account_id == tried.account_id,
-        holder.kind == NOTE.name,
-        holder.host_id == edge.c.appointment,
+        _holder.account_id == tried.account_id,
+        _holder.kind == NOTE.name,
+        _holder.host_id == edge.c.appointment,
     )
     chosen = (
         select(

@@ -19,6 +19,9 @@ from ..database import AnySelect, AnySession
 from ..kinds import Kind
 from ..models import History, Mapping
 
+#: A name of its own, since the statement around it may look at mappings as well.
+_any = aliased(Mapping, name="any_mapping")
+
 
 @dataclass(frozen=True)
 class Why:
@@ -45,12 +48,10 @@ class Mapped:
 
 def unmapped(kind: Kind, account_id: Any) -> ColumnElement[bool]:
     """Return the condition that a record of the kind has no mapping, not even an ignored one."""
-    # A name of its own, since the statement around it may look at mappings as well.
-    any_mapping = aliased(Mapping, name="any_mapping")
     return ~exists().where(
-        any_mapping.account_id == account_id,
-        any_mapping.kind == kind.name,
-        any_mapping.vendor_id == kind.model.vendor_id,
+        _any.account_id == account_id,
+        _any.kind == kind.name,
+        _any.vendor_id == kind.model.vendor_id,
     )
 
 
@@ -72,7 +73,8 @@ def auto_mappings(
 
 def last_of_run(session: AnySession, account_id: int, kind: Kind, run_id: int) -> int:
     """Return the last mapping of a kind that a run made; 0 where there is none."""
-    last = select(func.max(Mapping.id)).where(*_of_run(account_id, kind, run_id, 0))
+    # Not the bare id: PostgreSQL would walk through those of all runs, from the last one back.
+    last = select(func.max(Mapping.id + 0)).where(*_of_run(account_id, kind, run_id, 0))
     return session.scalar(last) or 0
 
 

@@ -29,6 +29,8 @@ from .trying import mark, notes_by_id, tried_rows
 #: So many notes are looked at a time.
 _AT_ONCE = 500
 
+_mapped = aliased(Note, name="mapped_note")
+
 
 def look_at_picks(this: Pass, *, maps: bool) -> bool:
     """Let the pass try the notes whose picks became sound, or are sound no more.
@@ -96,12 +98,11 @@ def _beside(account_id: int, vendor_ids: Iterable[str]) -> ColumnElement[bool]:
     """Return the condition that a note does not map, and is of the student and user of some note:
     on which day the appointments picked for them are, the notes do not tell.
     """
-    some = aliased(Note, name="mapped_note")
     theirs = exists().where(
-        some.account_id == account_id,
-        some.vendor_id.in_(vendor_ids),
-        some.student_id == Note.student_id,
-        some.user_id == Note.user_id,
+        _mapped.account_id == account_id,
+        _mapped.vendor_id.in_(vendor_ids),
+        _mapped.student_id == Note.student_id,
+        _mapped.user_id == Note.user_id,
     )
     return and_(Note.why.is_not(None), theirs)
 

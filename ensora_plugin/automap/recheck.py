@@ -47,6 +47,7 @@ _AT_ONCE = 500
 _client = aliased(Mapping, name="client_mapping")
 _staff = aliased(Mapping, name="staff_mapping")
 _site = aliased(Mapping, name="site_mapping")
+_holder = aliased(Mapping, name="holder_mapping")
 
 
 def seen_of(note: Any, rows: Iterable[Any], holders: dict[str, str]) -> str | None:
@@ -110,7 +111,6 @@ def _changed(account_id: int, appointment: Any, since: date) -> AnySelect:
 def _seen_now(account_id: int, appointment: Any) -> ColumnElement[Any]:
     """Return the SQL for what `seen_of` would say of a note now."""
     a = appointment.c
-    holder = aliased(Mapping, name="holder_mapping")
     that_day = and_(a.date == Note.date, a.time_zone == Student.time_zone)
     told = by_code_point(
         as_text(a.id)
@@ -119,19 +119,19 @@ def _seen_now(account_id: int, appointment: Any) -> ColumnElement[Any]:
         + " "
         + cast(minute_of_day(a.end), String)
         + case((a.eligible, " 1 "), else_=" 0 ")
-        + func.coalesce(holder.vendor_id, "")
+        + func.coalesce(_holder.vendor_id, "")
     )
     holds = and_(
-        holder.account_id == account_id,
-        holder.kind == NOTE.name,
-        holder.host_id == as_text(a.id),
+        _holder.account_id == account_id,
+        _holder.kind == NOTE.name,
+        _holder.host_id == as_text(a.id),
     )
     # One of another zone may be the note's from a day beside as well.
     elsewhere = func.coalesce(func.sum(case((a.time_zone != Student.time_zone, 1), else_=0)), 0)
     seen = func.coalesce(func.min(told), "") + "|" + func.coalesce(func.max(told), "")
     return (
         select(case((and_(func.count() <= _MOST, elsewhere == 0), seen)))
-        .select_from(appointment.outerjoin(holder, holds))
+        .select_from(appointment.outerjoin(_holder, holds))
         .where(
             a.client_id == as_host_id(_client.host_id, a.client_id),
             a.staff_id == as_host_id(_staff.host_id, a.staff_id),

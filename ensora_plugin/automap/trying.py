@@ -36,6 +36,11 @@ from .note_tables import Pass, Tried, notes_table, temporary
 _client = aliased(Mapping, name="client_mapping")
 _staff = aliased(Mapping, name="staff_mapping")
 _site = aliased(Mapping, name="site_mapping")
+_own = aliased(Mapping, name="own_mapping")
+_held = aliased(Mapping, name="held_mapping")
+_note = aliased(Note, name="touched_note")
+_sibling = aliased(Note, name="sibling")
+_of_group = aliased(Note, name="note_of_group")
 
 
 def touch(session: AnySession, account_id: int, which: ColumnElement[bool]) -> None:
@@ -112,11 +117,10 @@ def left_over(tried: Tried) -> Iterator[Tried]:
 
 def is_mapped(tried: Tried, vendor_id: Any) -> ColumnElement[bool]:
     """Return the condition that a note has a mapping."""
-    held = aliased(Mapping, name="held_mapping")
     return exists().where(
-        held.account_id == tried.account_id,
-        held.kind == NOTE.name,
-        held.vendor_id == vendor_id,
+        _held.account_id == tried.account_id,
+        _held.kind == NOTE.name,
+        _held.vendor_id == vendor_id,
     )
 
 
@@ -134,13 +138,12 @@ def notes_of(kind: Kind, vendor_ids: Any) -> ColumnElement[bool]:
 
 def groups_of(account_id: int, vendor_ids: Any) -> ColumnElement[bool]:
     """Return the condition that a note stands in a group (student, user, day) with some notes."""
-    some = aliased(Note, name="note_of_group")
     return exists().where(
-        some.account_id == account_id,
-        some.vendor_id.in_(vendor_ids),
-        some.student_id == Note.student_id,
-        some.user_id == Note.user_id,
-        some.date == Note.date,
+        _of_group.account_id == account_id,
+        _of_group.vendor_id.in_(vendor_ids),
+        _of_group.student_id == Note.student_id,
+        _of_group.user_id == Note.user_id,
+        _of_group.date == Note.date,
     )
 
 
@@ -174,7 +177,6 @@ def tried_rows(this: Pass, notes: Any = Note) -> AnySelect:
     a, account_id = this.appointment.c, this.account_id
     client = as_host_id(_client.host_id, a.client_id)
     staff = as_host_id(_staff.host_id, a.staff_id)
-    own = aliased(Mapping, name="own_mapping")
 
     def of(alias: Any, kind: Kind, vendor_id: Any) -> ColumnElement[bool]:
         return and_(
@@ -194,7 +196,7 @@ def tried_rows(this: Pass, notes: Any = Note) -> AnySelect:
         "start": Note.start,
         "end": Note.end,
         "zone": Student.time_zone,
-        "own": own.host_id,
+        "own": _own.host_id,
         "picked": Note.picked,
         "told": Note.why.is_not(None),
         "apart": false(),
@@ -209,8 +211,8 @@ def tried_rows(this: Pass, notes: Any = Note) -> AnySelect:
         .outerjoin(_client, of(_client, STUDENT, Note.student_id))
         .outerjoin(_staff, of(_staff, USER, Note.user_id))
         .outerjoin(_site, of(_site, SITE, Note.site_id))
-        .outerjoin(own, of(own, NOTE, Note.vendor_id))
-        .where(Note.account_id == account_id, or_(own.id.is_(None), own.host_id.is_not(None)))
+        .outerjoin(_own, of(_own, NOTE, Note.vendor_id))
+        .where(Note.account_id == account_id, or_(_own.id.is_(None), _own.host_id.is_not(None)))
     )
 
 
@@ -225,16 +227,15 @@ def _siblings(account_id: int, generation: int) -> AnySelect:
     """SELECT the ids of the notes that stand in one group (student, user, day) with touched ones,
     those themselves among them.
     """
-    one, other = aliased(Note, name="touched_note"), aliased(Note, name="sibling")
     same_group = and_(
-        other.account_id == account_id,
-        other.student_id == one.student_id,
-        other.user_id == one.user_id,
-        other.date == one.date,
+        _sibling.account_id == account_id,
+        _sibling.student_id == _note.student_id,
+        _sibling.user_id == _note.user_id,
+        _sibling.date == _note.date,
     )
-    groups = pinned_join(inspect(one).selectable, inspect(other).selectable, same_group)
+    groups = pinned_join(inspect(_note).selectable, inspect(_sibling).selectable, same_group)
     return (
-        select(other.id.label("id"))
+        select(_sibling.id.label("id"))
         .select_from(groups)
-        .where(one.account_id == account_id, one.touched == generation)
+        .where(_note.account_id == account_id, _note.touched == generation)
     )
