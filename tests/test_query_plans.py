@@ -14,12 +14,13 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from demo.data import World
 from demo.host.models import Appointment, Client
+from ensora_plugin.automap.outcome import last_of_run
 from ensora_plugin.automap.people import automap_named
 from ensora_plugin.automap.recheck import touch_changed
 from ensora_plugin.host import directory
 from ensora_plugin.host.changes import bring_up_to_date, touch_changed_appointments
 from ensora_plugin.host.port import Entity
-from ensora_plugin.kinds import STUDENT
+from ensora_plugin.kinds import NOTE, STUDENT
 from ensora_plugin.models import (
     Connection,
     Directory,
@@ -344,6 +345,19 @@ def test_a_directory_refresh_reads_what_changed_or_each_table_once(full: Practic
 
 #: How the statements begin that read entries for being near, and not for being new.
 _WITH_FACTS = "SELECT ensora_directory.host_id, ensora_directory.facts, "
+
+
+def test_the_last_mapping_of_a_run_is_found_among_its_own(full: Practice) -> None:
+    session, account_id, run_id = full.session, full.account_id(ACCOUNT), _a_run(full)
+    # A run that mapped the people, and was handed over before it came to the notes.
+    session.execute(update(Mapping).where(Mapping.kind == "note").values(run_id=None))
+    session.execute(update(Mapping).where(Mapping.kind == "student").values(run_id=run_id))
+    session.execute(text("ANALYZE ensora_mapping"))
+    session.commit()
+    with plans(full.state.engine) as found:
+        assert last_of_run(session, account_id, NOTE, run_id) == 0
+    assert [step for step in found.read("ensora_mapping") if "run_id" not in step.by] == []
+    assert last_of_run(session, account_id, STUDENT, run_id) > 0
 
 
 def _named(step: Step, *words: str) -> bool:
