@@ -211,6 +211,14 @@ def test_people_are_mapped_by_the_indices_of_what_stands_beside_them(
         assert [step for step in large if step.again and not narrow(step)] == []
 
 
+def test_equal_facts_are_looked_up_by_their_keys_on_both_sides(full: Practice) -> None:
+    found, sides = plans_of_few(full), ("ensora_student", "ensora_directory")
+    pairs = [step for step in found.steps if "equal_pair" in step.statement]
+    own = [step for step in pairs if sides[0] in step.statement and step.table in sides]
+    assert {step.table for step in own} == set(sides)
+    assert [step for step in own if "match_key" not in step.by] == []
+
+
 def test_who_shares_an_agency_is_looked_up_pair_by_pair(full: Practice) -> None:
     found = plans_of_few(full)
     beside = ("ensora_membership", "ensora_directory_agency")

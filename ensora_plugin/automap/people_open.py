@@ -16,7 +16,7 @@ from ..dialect import pinned_join
 from ..kinds import SITE, Kind
 from ..models import Directory, Mapping, Membership
 from .outcome import unmapped
-from .people_pairs import counted_pairs, rejected_pair
+from .people_pairs import any_of, counted_pairs, rejected_pair
 
 #: So many keys are looked up in one statement. A key's pairs are counted among themselves alone.
 _KEYS_AT_ONCE = 500
@@ -65,13 +65,11 @@ def _facts(kind: Kind) -> AnySelect:
     )
     # For a least one SQLite would read the mappings of all sites in order.
     mapped_site = pinned_join(Membership.__table__, Mapping.__table__, of_site)
+    # With these two a change of the agencies is seen, if not of every one among several.
+    first_and_last = func.min(Mapping.host_id) + "|" + func.max(Mapping.host_id)
+    agencies = select(first_and_last).select_from(mapped_site).where(member)
     same_names = and_(_entry(kind), Directory.match_key == record.match_key)
     nearest = and_(_entry(kind), Directory.host_id == record.nearest)
-    # With these two a change of the agencies is seen, if not of every one among several.
-    agencies = (func.min(Mapping.host_id), func.max(Mapping.host_id))
-    first, last = (
-        select(one).select_from(mapped_site).where(member).scalar_subquery() for one in agencies
-    )
     return select(
         record.id,
         record.vendor_id,
@@ -82,10 +80,9 @@ def _facts(kind: Kind) -> AnySelect:
         record.nearest,
         record.rival,
         record.suggested_by,
-        exists().where(member).label("has_site"),
-        first.label("first_agency"),
-        last.label("last_agency"),
-        exists().where(same_names).label("elsewhere"),
+        any_of(select(Membership.site_id).where(member)).label("has_site"),
+        agencies.scalar_subquery().label("agencies"),
+        any_of(select(Directory.host_id).where(same_names)).label("elsewhere"),
         and_(record.nearest.is_not(None), ~exists().where(nearest)).label("nearest_gone"),
     ).where(record.account_id == _ACCOUNT, unmapped(kind, _ACCOUNT), ~kind.outside)
 

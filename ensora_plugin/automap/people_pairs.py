@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, selec
 from sqlalchemy.orm import aliased
 
 from ..database import AnySelect
-from ..dialect import one_of
+from ..dialect import one_of, pinned_join
 from ..kinds import SITE, Kind
 from ..models import Directory, DirectoryAgency, Mapping, Membership, Rejected
 
@@ -20,6 +20,13 @@ _KEYS = "keys"
 def equal_pairs(kind: Kind, dialect: str) -> AnySelect:
     """SELECT every pair of equal facts that has one of some keys; taken ones count as well."""
     record: Any = kind.model
+    equal = and_(
+        Directory.account_id == _ACCOUNT,
+        Directory.entity == kind.entity,
+        Directory.match_key == record.match_key,
+    )
+    # PostgreSQL would read the other side whole; SQLite would look up each key for each record.
+    sides: tuple[Any, ...] = (record, Directory) if dialect == "postgresql" else (record,)
     pairs = (
         select(
             record.vendor_id.label("vendor_id"),
@@ -27,15 +34,11 @@ def equal_pairs(kind: Kind, dialect: str) -> AnySelect:
             Directory.host_id.label("host_id"),
             _one(Directory.active).label("entity_active"),
         )
-        .join(
-            Directory,
-            and_(
-                Directory.account_id == _ACCOUNT,
-                Directory.entity == kind.entity,
-                Directory.match_key == record.match_key,
-            ),
+        .select_from(pinned_join(record.__table__, Directory.__table__, equal))
+        .where(
+            record.account_id == _ACCOUNT,
+            *(one_of(side.match_key, _KEYS, dialect) for side in sides),
         )
-        .where(record.account_id == _ACCOUNT, one_of(record.match_key, _KEYS, dialect))
     )
     return pairs.where(_shares_agency(kind)) if kind.by_site else pairs
 
@@ -62,11 +65,17 @@ def _shares_agency(kind: Kind) -> ColumnElement[bool]:
             DirectoryAgency.agency_id == site.host_id,
         )
         .correlate(kind.model, Directory)
-        .limit(1)
     )
-    # No EXISTS: PostgreSQL would make a join of it, and begin with whoever shares an agency, of
-    # whom it expects few; they are all, with all.
-    return shared.scalar_subquery().is_not(None)
+    return any_of(shared)
+
+
+def any_of(statement: AnySelect) -> ColumnElement[bool]:
+    """Return the condition that a SELECT has a row.
+
+    No EXISTS: PostgreSQL would make a join of it, and begin with whoever shares an agency, of whom
+    it expects few; they are all, with all. Or it would read a whole table to look up some rows.
+    """
+    return statement.limit(1).scalar_subquery().is_not(None)
 
 
 def counted_pairs(kind: Kind, dialect: str) -> Any:

@@ -101,7 +101,7 @@ def _why(kind: Kind, record: Any, pairs: list[Any]) -> Why:
 def _why_none_equal(kind: Kind, record: Any) -> str:
     if kind.by_site and not record.has_site:
         return "no_site"
-    if kind.by_site and record.first_agency is None:
+    if kind.by_site and record.agencies is None:
         return "no_site_mapping"
     if record.match_key is None:
         return kind.blank

@@ -72,7 +72,7 @@ def suggest(
 
 
 def _digest(row: Any, rejected: Iterable[str]) -> bytes:
-    told = (row.checksum.hex(), row.first_agency, row.last_agency, *sorted(rejected))
+    told = (row.checksum.hex(), row.agencies, *sorted(rejected))
     return hashlib.blake2b("\x1f".join(map(str, told)).encode(), digest_size=16).digest()
 
 
