@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Time,
     Uuid,
+    and_,
     any_,
     bindparam,
     cast,
@@ -33,6 +34,19 @@ def one_of(column: SQLColumnExpression[str], name: str, dialect: str) -> ColumnE
         # One parameter, and one text of the statement, for any number of them.
         return column == any_(bindparam(name, type_=postgresql.ARRAY(String)))
     return column.in_(bindparam(name, expanding=True))
+
+
+def both_one_of(
+    column: SQLColumnExpression[str], equal: Any, name: str, dialect: str
+) -> ColumnElement[bool]:
+    """Return the condition that a column, and another one that is equal to it, hold one of the
+    texts of the parameter `name`.
+
+    PostgreSQL would read a table whole of which that is not said. SQLite looks rows up by the first
+    one alone; where it is said of both, it looks each text up for each row.
+    """
+    found = one_of(column, name, dialect)
+    return and_(found, one_of(equal, name, dialect)) if dialect == "postgresql" else found
 
 
 def each_of(

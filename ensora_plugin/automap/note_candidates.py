@@ -23,13 +23,23 @@ from .note_tables import Tried
 #: So many rows of a long answer are in memory at a time.
 _AT_ONCE = 2000
 
-_holder = aliased(Mapping, name="holder_mapping")
+#: What holds an appointment, where that is taken.
+holder = aliased(Mapping, name="holder_mapping")
 
 
 def same_people(tried: Tried) -> ColumnElement[bool]:
     """Return the condition that an appointment is of a note's client, staff and agency."""
     t, a = tried.table.c, tried.appointment.c
     return and_(a.client_id == t.client, a.staff_id == t.staff, a.agency_id == t.agency)
+
+
+def holds(account_id: int, host_id: Any) -> ColumnElement[bool]:
+    """Return the condition that `holder` is the mapping of a note to an appointment."""
+    return and_(
+        holder.account_id == account_id,
+        holder.kind == NOTE.name,
+        holder.host_id == host_id,
+    )
 
 
 def lone_edges(tried: Tried, grace: int) -> Any:
@@ -118,11 +128,6 @@ def _pairs(left: Tried, any_apart: bool) -> Any:
 def _pairs_where(left: Tried, which: ColumnElement[bool]) -> AnySelect:
     t, a = left.table.c, left.appointment.c
     host_id = as_text(a.id)
-    holds = and_(
-        _holder.account_id == left.account_id,
-        _holder.kind == NOTE.name,
-        _holder.host_id == host_id,
-    )
     return (
         select(
             t.client.label("client"),
@@ -134,10 +139,10 @@ def _pairs_where(left: Tried, which: ColumnElement[bool]) -> AnySelect:
             a.time_zone.label("zone"),
             a.eligible.label("eligible"),
             _rejected(left, t.vendor_id, host_id).label("rejected"),
-            _holder.vendor_id.label("holder"),
+            holder.vendor_id.label("holder"),
         )
         .select_from(pinned_join(left.table, left.appointment, same_people(left)))
-        .outerjoin(_holder, holds)
+        .outerjoin(holder, holds(left.account_id, host_id))
         .where(_competes(left), which)
     )
 

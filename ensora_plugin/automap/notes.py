@@ -14,7 +14,6 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import exists, func, insert, literal, null, select, update
-from sqlalchemy.orm import aliased
 
 from ..bulk import insert_rows
 from ..clock import utcnow
@@ -23,7 +22,7 @@ from ..host.port import HostAdapter
 from ..kinds import NOTE
 from ..models import Connection, Mapping, Note, Rejected, Student
 from .matching import Edge, solve
-from .note_candidates import lone_edges, open_clients
+from .note_candidates import holds, lone_edges, open_clients
 from .note_reasons import Pair, pair_of, why_not
 from .note_tables import VERDICTS, Pass, Tried, temporary
 from .outcome import Mapped, Why, auto_mappings, go_on_with_versions, last_of_run, mappings_of_run
@@ -46,8 +45,6 @@ _MANY = 1000
 _AT_ONCE = 5000
 #: What PostgreSQL has to know about.
 _READ = [table.__table__ for table in (Mapping, Note, Rejected, Student)]
-
-_holder = aliased(Mapping, name="holder_mapping")
 
 
 def automap_notes(
@@ -113,11 +110,7 @@ def _try(this: Pass, grace: int, result: Mapped) -> None:
 def _insert_lone(tried: Tried, grace: int) -> None:
     """Map the notes whose group has one candidate, where that is not taken."""
     edge = lone_edges(tried, grace)
-    taken = exists().where(
-        _holder.account_id == tried.account_id,
-        _holder.kind == NOTE.name,
-        _holder.host_id == edge.c.appointment,
-    )
+    taken = exists().where(holds(tried.account_id, edge.c.appointment))
     chosen = (
         select(
             literal(tried.account_id),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from sqlalchemy.orm import aliased
 
 from ..database import AnySelect, AnySession
@@ -68,8 +68,10 @@ def _facts(kind: Kind) -> AnySelect:
     # With these two a change of the agencies is seen, if not of every one among several.
     first_and_last = func.min(Mapping.host_id) + "|" + func.max(Mapping.host_id)
     agencies = select(first_and_last).select_from(mapped_site).where(member)
-    same_names = and_(_entry(kind), Directory.match_key == record.match_key)
-    nearest = and_(_entry(kind), Directory.host_id == record.nearest)
+    same_names = select(Directory.host_id).where(
+        _entry(kind), Directory.match_key == record.match_key
+    )
+    nearest = select(Directory.host_id).where(_entry(kind), Directory.host_id == record.nearest)
     return select(
         record.id,
         record.vendor_id,
@@ -82,8 +84,8 @@ def _facts(kind: Kind) -> AnySelect:
         record.suggested_by,
         any_of(select(Membership.site_id).where(member)).label("has_site"),
         agencies.scalar_subquery().label("agencies"),
-        any_of(select(Directory.host_id).where(same_names)).label("elsewhere"),
-        and_(record.nearest.is_not(None), ~exists().where(nearest)).label("nearest_gone"),
+        any_of(same_names).label("elsewhere"),
+        and_(record.nearest.is_not(None), ~any_of(nearest)).label("nearest_gone"),
     ).where(record.account_id == _ACCOUNT, unmapped(kind, _ACCOUNT), ~kind.outside)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, selec
 from sqlalchemy.orm import aliased
 
 from ..database import AnySelect
-from ..dialect import one_of, pinned_join
+from ..dialect import both_one_of, pinned_join
 from ..kinds import SITE, Kind
 from ..models import Directory, DirectoryAgency, Mapping, Membership, Rejected
 
@@ -25,8 +25,6 @@ def equal_pairs(kind: Kind, dialect: str) -> AnySelect:
         Directory.entity == kind.entity,
         Directory.match_key == record.match_key,
     )
-    # PostgreSQL would read the other side whole; SQLite would look up each key for each record.
-    sides: tuple[Any, ...] = (record, Directory) if dialect == "postgresql" else (record,)
     pairs = (
         select(
             record.vendor_id.label("vendor_id"),
@@ -37,7 +35,7 @@ def equal_pairs(kind: Kind, dialect: str) -> AnySelect:
         .select_from(pinned_join(record.__table__, Directory.__table__, equal))
         .where(
             record.account_id == _ACCOUNT,
-            *(one_of(side.match_key, _KEYS, dialect) for side in sides),
+            both_one_of(record.match_key, Directory.match_key, _KEYS, dialect),
         )
     )
     return pairs.where(_shares_agency(kind)) if kind.by_site else pairs

@@ -26,8 +26,9 @@ from sqlalchemy.orm import aliased
 
 from ..database import AnySelect, AnySession
 from ..dialect import as_host_id, as_text, by_code_point, days_later, minute_of_day, pinned_join
-from ..kinds import NOTE, SITE, STUDENT, USER, Kind
+from ..kinds import SITE, STUDENT, USER, Kind
 from ..models import Mapping, Note, Student
+from .note_candidates import holder, holds
 from .trying import touch
 
 #: The reasons that what the host does to its appointments may change; for others a note is touched.
@@ -47,7 +48,6 @@ _AT_ONCE = 500
 _client = aliased(Mapping, name="client_mapping")
 _staff = aliased(Mapping, name="staff_mapping")
 _site = aliased(Mapping, name="site_mapping")
-_holder = aliased(Mapping, name="holder_mapping")
 
 
 def seen_of(note: Any, rows: Iterable[Any], holders: dict[str, str]) -> str | None:
@@ -119,19 +119,14 @@ def _seen_now(account_id: int, appointment: Any) -> ColumnElement[Any]:
         + " "
         + cast(minute_of_day(a.end), String)
         + case((a.eligible, " 1 "), else_=" 0 ")
-        + func.coalesce(_holder.vendor_id, "")
-    )
-    holds = and_(
-        _holder.account_id == account_id,
-        _holder.kind == NOTE.name,
-        _holder.host_id == as_text(a.id),
+        + func.coalesce(holder.vendor_id, "")
     )
     # One of another zone may be the note's from a day beside as well.
     elsewhere = func.coalesce(func.sum(case((a.time_zone != Student.time_zone, 1), else_=0)), 0)
     seen = func.coalesce(func.min(told), "") + "|" + func.coalesce(func.max(told), "")
     return (
         select(case((and_(func.count() <= _MOST, elsewhere == 0), seen)))
-        .select_from(appointment.outerjoin(_holder, holds))
+        .select_from(appointment.outerjoin(holder, holds(account_id, as_text(a.id))))
         .where(
             a.client_id == as_host_id(_client.host_id, a.client_id),
             a.staff_id == as_host_id(_staff.host_id, a.staff_id),
